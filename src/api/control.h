@@ -1,0 +1,31 @@
+/*
+ * The control socket: HTTP and JSON for people's and scripts' tools, by file permission.
+ * One table of routes; answers to what changes something follow its commit.
+ */
+#ifndef API_CONTROL_H
+#define API_CONTROL_H
+
+#include "flow/flow.h"
+#include "io/http.h"
+
+struct control;
+
+struct control_hooks { /* what only the program itself can do */
+	/* Loads the configuration anew. 0 swapped; 1 refused: *ret_problems (owned) is
+	 * one a line. */
+	int (*reload)(void *arg, char **ret_problems);
+	/* Where `callbackctl test` reaches our own public listener: a URL like
+	 * "http://127.0.0.1:8080" (owned by the caller), and *ret_unix a socket path or
+	 * NULL. NULL: there is none. */
+	char *(*own_url)(void *arg, char **ret_unix);
+	void *arg;
+};
+
+int control_new(struct control **ret, struct flow *flow,
+	const struct control_hooks *hooks) MUST_CHECK;
+/* Ends every long poll (503) and watch. */
+void control_free(struct control *c);
+/* For http_server_new() of the control socket; arg is the control. */
+extern const struct http_handler control_handler;
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * What the life of a callback needs at hand: the parts that callbackd.c declares and
+ * starts, in one record that every part of this floor and of api gets a pointer to.
+ * Nobody but callbackd.c and reload writes to it.
+ */
+#ifndef FLOW_FLOW_H
+#define FLOW_FLOW_H
+
+#include "io/fetch.h"
+#include "io/runner.h"
+#include "io/store.h"
+#include "rules/config.h"
+
+struct dispatch;
+struct feed;
+
+struct flow_counters { /* since start */
+	uint64_t accepted, repeated, refused, unverified, unavailable, unreadable;
+	uint64_t runs_started, runs_failed, runs_timed_out;
+};
+
+struct flow {
+	struct event_base *base;
+	struct config
+		*config; /* the current one; config_ref() what must outlive a reload */
+	const char *config_path;
+	struct store *store;
+	struct runner *runner;
+	struct fetch_pool *fetch;
+	struct dispatch *dispatch;
+	struct feed *feed;
+	struct flow_counters counters;
+	int64_t started_usec; /* wall clock */
+	bool stopping;
+	char last_error[256]; /* the last thing an operator would want to know; "" = none
+			       */
+	int64_t last_error_usec;
+};
+
+#endif

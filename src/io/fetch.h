@@ -1,0 +1,49 @@
+/*
+ * Outgoing HTTP on the loop, by libcurl's multi interface: TLS verified, no redirects,
+ * time and size limited. Keys travel in headers and never reach a log.
+ */
+#ifndef IO_FETCH_H
+#define IO_FETCH_H
+
+#include "base/bytes.h"
+
+#include <event2/event.h>
+#include <stdint.h>
+
+struct fetch_pool;
+struct fetch;
+
+struct fetch_request {
+	const char *method;         /* "GET", "POST" */
+	const char *url;            /* http or https */
+	const char *unix_socket;    /* connect there instead, or NULL */
+	const char *const *headers; /* "Name: value", NULL at the end; or NULL */
+	struct bytes body;          /* BYTES_NONE for none */
+	const char *ca_file;        /* NULL: the system's */
+	bool insecure_own_listener; /* our own certificate on our own address: not
+				       verified */
+	bool no_proxy;              /* proxy variables are not looked at */
+	uint64_t timeout_usec;      /* in all; 0 = 30 s */
+	size_t max_bytes;           /* of the answer; 0 = 1 MiB */
+};
+
+struct fetch_answer {
+	int error; /* 0, or negative errno: -ETIMEDOUT, -EMSGSIZE, -ECONNREFUSED, -EIO …
+		    */
+	const char *error_text; /* libcurl's words, when error */
+	long status;
+	struct bytes body;
+	const char *content_type;  /* or NULL */
+	uint64_t retry_after_usec; /* 0 = none */
+};
+
+int fetch_pool_new(struct fetch_pool **ret, struct event_base *base) MUST_CHECK;
+/* Cancels what is under way (their on_done is not called) and frees. */
+void fetch_pool_free(struct fetch_pool *p);
+/* Copies the request; on_done comes once, from the loop, never from within this call. */
+int fetch_start(struct fetch_pool *p, const struct fetch_request *request,
+	void (*on_done)(void *arg, const struct fetch_answer *answer), void *arg,
+	struct fetch **ret) MUST_CHECK;
+void fetch_cancel(struct fetch *f); /* on_done is not called */
+
+#endif

@@ -1,0 +1,325 @@
+/*
+ * The operations of the store, each one record: inputs, then results. `struct store_op`
+ * is the first member of each; on_done gets it back on the loop with `result` 0 or
+ * negative errno
+ * (-ENOSPC disk full or low, -EIO fatal, -ECANCELED the store is closing, -ENOENT nothing
+ * by that name, -EBUSY a state forbids it). Strings put in are borrowed until on_done.
+ */
+#ifndef IO_STORE_OP_H
+#define IO_STORE_OP_H
+
+#include "base/bytes.h"
+#include "rules/outcome.h"
+#include "rules/runstate.h"
+
+#include <stdint.h>
+
+#define RUN_ID_SIZE 65
+
+enum store_kind {
+	STORE_PUT,
+	STORE_CLAIM,
+	STORE_SETTLE,
+	STORE_EXPECT,
+	STORE_FORGET,
+	STORE_MINT,
+	STORE_BIND,
+	STORE_REPLAY,
+	STORE_DISCARD,
+	STORE_GET_JOB,
+	STORE_GET_RUN,
+	STORE_LIST_JOBS,
+	STORE_LIST_RUNS,
+	STORE_LIST_CHANGES,
+	STORE_DUE,
+	STORE_ORPHANS,
+	STORE_PING,
+};
+
+struct store_op {
+	enum store_kind kind;
+	int result;
+	void (*on_done)(struct store_op *op);
+	void *arg;
+	struct store_op *next; /* the store's */
+};
+
+/* Frees what the store allocated for the results; the record itself is the caller's. */
+void store_op_fini(struct store_op *op);
+
+/* ---- Records that come out; strings owned by the record, NULL where there is none. ----
+ */
+
+struct store_run {
+	uint64_t number; /* id is NAME-NUMBER */
+	char id[RUN_ID_SIZE];
+	char *hook, *source, *job; /* job: the job's id */
+	char *status;              /* the word that made the run */
+	enum outcome outcome;
+	enum runstate state;
+	unsigned attempt;                              /* starts so far */
+	int64_t due_usec, started_usec, finished_usec; /* wall clock; 0 = none */
+	int exit_status, signal;                       /* -1 = none */
+	char *reason; /* why it failed or is dead, in words */
+	struct bytes stdout_tail,
+		stderr_tail; /* only from STORE_GET_RUN and a job's runs */
+	bool truncated, test;
+	uint64_t replay_of;    /* run number, 0 = none */
+	int64_t received_usec; /* when its callback came */
+	struct bytes payload;  /* only from STORE_CLAIM; .data NULL otherwise */
+	char *fields; /* JSON object of header, query and form values kept for Export=, or
+			 NULL */
+};
+
+struct store_job {
+	uint64_t number;
+	char *source, *id, *status;
+	enum outcome outcome;
+	int64_t received_usec; /* first callback; 0 = none yet */
+	int64_t updated_usec;
+	int64_t expected_usec, confirmed_usec; /* 0 = not */
+	uint64_t deliveries;
+	struct bytes payload; /* of the current outcome; only from STORE_GET_JOB */
+	bool has_payload;
+	char *public_url;       /* from the initiate's answer, or NULL */
+	int64_t size_bytes;     /* of the uploaded file; -1 = not known */
+	struct store_run *runs; /* only from STORE_GET_JOB; oldest first */
+	size_t n_runs;
+};
+
+struct store_change {
+	uint64_t seq;
+	int64_t time_usec;
+	bool is_run;
+	struct store_job
+		job; /* without payload and runs; always filled: a run's job too */
+	struct store_run run; /* without output; when is_run */
+};
+
+struct store_counts {
+	uint64_t jobs, pending, callbacks;     /* callbacks: put since start */
+	uint64_t waiting, running, done, dead; /* runs; done since start */
+	uint64_t commits, bytes;               /* bytes: size of the files */
+	uint64_t queue;                        /* operations waiting for the writer */
+};
+
+/* ---- STORE_PUT: a verified callback (or an answer of the source) ---- */
+
+enum store_verdict {
+	STORE_NEW,     /* the job was not known */
+	STORE_MOVED,   /* expected, pending or lost before; or pending with a new word */
+	STORE_REPEAT,  /* the same again */
+	STORE_CHANGED, /* the same outcome, another body: recorded */
+	STORE_CONTRADICTION, /* another terminal outcome: recorded */
+	STORE_LATE,          /* pending after terminal: recorded */
+	STORE_HELD,          /* Confirm=yes: recorded, nothing moved */
+	STORE_UNVERIFIED, /* token_hash is no token of this source, or of another job */
+};
+
+/* A hook that wants this callback if it moves the job. */
+struct store_wish {
+	const char *hook;
+	bool start_now; /* a slot is kept: insert as running, attempt 1, and hand it back
+			 */
+	uint64_t run;   /* out: number of the run made, 0 = none */
+};
+
+struct store_put {
+	struct store_op op;
+	const char *source, *id, *status; /* status NULL = none */
+	enum outcome outcome;
+	int64_t received_usec;
+	struct bytes payload;
+	const char *delivery; /* or NULL */
+	const char *fields;   /* JSON text kept for Export=, or NULL */
+	bool test;
+	bool reopen;
+	bool hold;      /* Confirm=yes and this is the sender's word */
+	bool confirmed; /* this is the source's own answer */
+	const unsigned char
+		*token_hash; /* 32 bytes that must name a minted token; NULL = verified */
+	struct store_wish *wishes;
+	size_t n_wishes;
+	/* out */
+	enum store_verdict verdict;
+	enum outcome outcome_before; /* OUTCOME_NONE when new */
+	char token_job[256]; /* STORE_UNVERIFIED: the id the token is bound to, "" when
+				unknown */
+	uint64_t deliveries;
+};
+
+/* ---- Runs ---- */
+
+/* Takes up to `limit` waiting runs of one hook that are due, oldest due first, as running
+ * with their attempt counted. A run with attempt >= max_attempts (its last process ended
+ * with the daemon) is settled dead instead and makes the runs of `dead_wishes`. */
+struct store_claim {
+	struct store_op op;
+	const char *hook;
+	unsigned limit;
+	unsigned max_attempts;
+	int64_t now_usec;
+	struct store_wish *dead_wishes; /* .run stays 0 */
+	size_t n_dead_wishes;
+	/* out */
+	struct store_run *runs;
+	size_t n_runs;
+	int64_t next_due_usec; /* of the waiting runs left; 0 = none waits */
+	size_t n_died;
+};
+
+/* Ends an attempt: only if the run is still running at this attempt, else -ENOENT (told,
+ * harmless). Tried again by the store itself when the disk is full: on_done comes when it
+ * is committed. */
+struct store_settle {
+	struct store_op op;
+	uint64_t run;
+	unsigned attempt;
+	enum runstate state; /* RUN_DONE, RUN_WAITING or RUN_DEAD */
+	int64_t due_usec;    /* of RUN_WAITING */
+	int64_t started_usec, finished_usec;
+	int exit_status, signal; /* -1 = none */
+	const char *reason;      /* or NULL */
+	struct bytes stdout_tail, stderr_tail;
+	bool truncated;
+	struct store_wish
+		*dead_wishes; /* hooks with On=dead, made when state is RUN_DEAD */
+	size_t n_dead_wishes;
+};
+
+/* Per hook: what waits and when it is due. For dispatch at start and after a reload. */
+struct store_due {
+	struct store_op op;
+	/* out */
+	struct store_due_hook {
+		char *hook;
+		uint64_t waiting;
+		int64_t next_due_usec;
+	} * hooks;
+	size_t n_hooks;
+};
+
+/* A hook that is gone from the configuration: its waiting runs become dead, "no such
+ * hook". */
+struct store_orphans {
+	struct store_op op;
+	const char *hook;
+	/* out */
+	uint64_t n_died;
+};
+
+/* -ENOENT, or -EBUSY when it is neither done nor dead. */
+struct store_replay {
+	struct store_op op;
+	const char *run; /* id */
+	/* out */
+	char new_run[RUN_ID_SIZE];
+	char hook[65];
+};
+
+/* A dead run is taken off the list of the dead (state done, reason "discarded: …"). */
+struct store_discard {
+	struct store_op op;
+	const char *run, *reason;
+};
+
+/* ---- Expectations and upload tokens ---- */
+
+/* Idempotent; on a terminal job it changes nothing. */
+struct store_expect {
+	struct store_op op;
+	const char *source, *id;
+	int64_t now_usec, ask_at_usec; /* 0 = never asked for */
+};
+
+/* The job, its callbacks and runs go; -EBUSY while a run of it is running. */
+struct store_forget {
+	struct store_op op;
+	const char *source, *id;
+};
+
+/* The hash of an upload's token, committed before the initiate request leaves. */
+struct store_mint {
+	struct store_op op;
+	const unsigned char *token_hash; /* 32 bytes */
+	const char *source;
+	int64_t now_usec;
+};
+
+/* The initiate's answer: the token is good for this id, the job is expected. id NULL: the
+ * initiate failed, the token is taken back. -EEXIST: a callback has bound it to another
+ * id
+ * (`bound` says which). */
+struct store_bind {
+	struct store_op op;
+	const unsigned char *token_hash;
+	const char *source, *id, *public_url;
+	int64_t size_bytes; /* -1 = not known */
+	int64_t now_usec, ask_at_usec;
+	/* out */
+	char bound[256];
+};
+
+/* ---- Questions; in key order, at most 2 ms of the writer each, so a page may be short
+ * ---- */
+
+struct store_get_job {
+	struct store_op op;
+	const char *source; /* NULL: of any source */
+	const char *id;
+	/* out: more than one only when source is NULL. None is -ENOENT. */
+	struct store_job *jobs;
+	size_t n_jobs;
+};
+
+struct store_get_run {
+	struct store_op op;
+	const char *run; /* id */
+	/* out */
+	struct store_run record;
+};
+
+struct store_list_jobs { /* newest first */
+	struct store_op op;
+	const char *source;   /* NULL: all */
+	enum outcome outcome; /* OUTCOME_NONE: all */
+	int64_t since_usec;   /* by `updated`; 0: all */
+	unsigned limit;       /* 1 … 1000 */
+	uint64_t after;       /* cursor of the page before; 0: from the newest */
+	/* out */
+	struct store_job *jobs;
+	size_t n_jobs;
+	uint64_t next; /* 0: that was all */
+};
+
+struct store_list_runs { /* newest first */
+	struct store_op op;
+	enum runstate state; /* RUN_NONE: all */
+	const char *hook;    /* NULL: all */
+	unsigned limit;
+	uint64_t after;
+	/* out */
+	struct store_run *runs;
+	size_t n_runs;
+	uint64_t next;
+};
+
+struct store_list_changes { /* oldest first */
+	struct store_op op;
+	uint64_t after; /* seq; UINT64_MAX: nothing but `last` */
+	unsigned limit;
+	/* out */
+	struct store_change *changes;
+	size_t n_changes;
+	uint64_t last; /* the newest seq there is */
+};
+
+/* Comes back after a commit went through the writer; the watchdog's question. */
+struct store_ping {
+	struct store_op op;
+};
+
+void store_job_fini(struct store_job *j);
+void store_run_fini(struct store_run *r);
+
+#endif

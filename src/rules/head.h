@@ -1,0 +1,43 @@
+/*
+ * The bytes of a request's head, checked as RFC 9112 has them before any parser sees
+ * them: strict where llhttp is lenient. A pure function; fuzzed against llhttp as its
+ * oracle.
+ */
+#ifndef RULES_HEAD_H
+#define RULES_HEAD_H
+
+#include "rules/message.h"
+
+struct head_limits {
+	size_t max_head_bytes, max_headers, max_target_bytes;
+};
+
+struct head {
+	struct message
+		message; /* method, target (origin form), path, query, headers; no body */
+	struct bytes host;
+	unsigned minor; /* HTTP/1.minor: 0 or 1 */
+	bool chunked;
+	bool has_length;
+	uint64_t length;
+	bool keep_alive;
+	bool expect_continue;
+};
+
+/*
+ * Length of the head including its empty line, 0 when its end has not come yet, or
+ * -EMSGSIZE when it is past max_head_bytes without one. Looks only for CRLFCRLF (and
+ * stops early at a bare LF or NUL: then it returns the length so far, for head_check to
+ * refuse).
+ */
+ptrdiff_t head_find_end(struct bytes input, const struct head_limits *limits) MUST_CHECK;
+/*
+ * 0, or the status to refuse with (400, 414, 415, 417, 431, 501, 505 folded to what the
+ * contract allows) and *ret_reason (static text, for the journal). `headers` has room for
+ * max_headers. After a refusal nothing behind this head may be served.
+ */
+int head_check(struct bytes head, const struct head_limits *limits,
+	struct message_header *headers, struct head *ret,
+	const char **ret_reason) MUST_CHECK;
+
+#endif

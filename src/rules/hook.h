@@ -1,0 +1,51 @@
+/*
+ * A hook: which callbacks it wants and what to run for them. Immutable once its
+ * configuration is complete; a run uses the definition of the moment it starts.
+ */
+#ifndef RULES_HOOK_H
+#define RULES_HOOK_H
+
+#include "rules/field.h"
+#include "rules/outcome.h"
+#include "rules/source.h"
+
+#include <stdint.h>
+
+enum hook_mode { HOOK_EXEC, HOOK_STREAM, HOOK_BATCH, HOOK_SOCKET };
+
+struct hook_export {
+	char *variable; /* "CALLBACK_SIZE_BYTES" */
+	struct field field;
+};
+
+struct hook {
+	char *name;
+	struct words sources;     /* empty: every source */
+	unsigned on_outcomes;     /* bit 1 << enum outcome; "any" is its four */
+	bool on_dead;             /* fires when another hook's run died */
+	struct words on_statuses; /* raw words; compared without regard to ASCII case */
+	struct condition_list where;
+	struct words exec; /* split and unquoted; ${CALLBACK_…} not yet replaced */
+	struct hook_export *exports;
+	size_t n_exports;
+	struct words environment; /* NAME=VALUE */
+	char *working_directory;  /* NULL: the state directory */
+	uint64_t timeout_usec, kill_after_usec;
+	unsigned max_concurrent, retries;
+	uint64_t retry_delay_usec, retry_delay_max_usec;
+	unsigned char success_status[32], permanent_status[32]; /* bit sets of 0…255 */
+	enum hook_mode mode;
+	/* serialize, min_interval, rate_limit, batch_max, socket: with the hooks issue */
+};
+
+void hook_free(struct hook *h);
+/* Does it fire for this outcome and this word (NULL for none)? Looks at On= and Source=
+ * only. */
+bool hook_wants(const struct hook *h, const char *source, enum outcome outcome,
+	const char *status);
+static inline bool hook_status_in(const unsigned char set[32], int status)
+{
+	return status >= 0 && status < 256 && (set[status / 8] >> (status % 8) & 1);
+}
+
+#endif
