@@ -8,6 +8,8 @@
 
 #include "base/bytes.h"
 
+#include <stdint.h>
+
 /*
  * Decoders write at most `room` bytes to `out` and return how many, or -EINVAL (not that
  * encoding), or -ENOSPC. Hex takes both cases. base64 wants its padding, base64url has
