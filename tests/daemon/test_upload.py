@@ -166,16 +166,16 @@ def test_requests_that_cannot_be_sent(daemon, storage, request_body, status):
     assert storage.counters()["n_initiates"] == 0
 
 
-@pytest.mark.parametrize("line", ["UploadURL={url}/api/v1/uploads\n", "UploadOwner=org-test\n"])
-def test_what_is_not_configured_is_a_conflict(run_daemon, storage, recorder, line):
-    config = CONFIG.format(url=storage.url, hook=recorder.exec)
-    # Preset values give way to an empty one.
-    line = line.format(url=storage.url)
-    assert line in config
-    key = line.partition("=")[0]
-    daemon = run_daemon(config.replace(line, f"{key}=\n"), files={"eachlabs.key": storage.api_key})
-    answer = daemon.control("POST", "/v1/uploads", {"source": "eachlabs", "content_type": "a/b"})
-    assert answer.status == 409 and key in answer.json["error"]
+def test_what_is_not_configured_is_a_conflict(run_daemon, storage, recorder):
+    config = CONFIG.format(url=storage.url, hook=recorder.exec).replace("UploadOwner=org-test\n", "")
+    config += "\n[Source plain]\nVerify=token\nSecretFile=fixed.token\n"
+    daemon = run_daemon(config, files={"eachlabs.key": storage.api_key, "fixed.token": "t" * 40})
+    for source, key in (("eachlabs", "UploadOwner="), ("plain", "UploadURL=")):
+        answer = daemon.control("POST", "/v1/uploads", {"source": source, "content_type": "a/b"})
+        assert answer.status == 409 and key in answer.json["error"]
+    answer = daemon.control("POST", "/v1/uploads", {"content_type": "a/b", "owner": "org-asked"})
+    assert answer.status == 200 and answer.json["source"] == "eachlabs"
+    assert storage.counters()["initiates"][0]["owner"] == "org-asked"
 
 
 @pytest.mark.parametrize(
