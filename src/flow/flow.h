@@ -6,6 +6,7 @@
 #ifndef FLOW_FLOW_H
 #define FLOW_FLOW_H
 
+#include "base/random.h"
 #include "io/fetch.h"
 #include "io/runner.h"
 #include "io/store.h"
@@ -32,6 +33,9 @@ struct flow {
 	struct flow_counters counters;
 	int64_t started_usec; /* wall clock */
 	bool stopping;
+	/* What our own test callbacks carry in X-Callbackd-Test, made anew at each start: how they are
+	 * told from a sender's. */
+	char test_nonce[RANDOM_TOKEN_SIZE];
 	char last_error[256]; /* the last thing an operator would want to know; "" = none
 			       */
 	int64_t last_error_usec;
