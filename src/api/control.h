@@ -8,6 +8,8 @@
 #include "flow/flow.h"
 #include "io/http.h"
 
+#include <jansson.h>
+
 struct control;
 
 struct control_hooks { /* what only the program itself can do */
@@ -18,6 +20,8 @@ struct control_hooks { /* what only the program itself can do */
 	 * "http://127.0.0.1:8080" (owned by the caller), and *ret_unix a socket path or
 	 * NULL. NULL: there is none. */
 	char *(*own_url)(void *arg, char **ret_unix);
+	/* What is listened on, for status: an array, owned by the caller. */
+	json_t *(*listeners)(void *arg);
 	void *arg;
 };
 

@@ -4,6 +4,7 @@
 #include "base/macros.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,18 @@ int64_t clock_wall_usec(void)
 uint64_t clock_mono_usec(void)
 {
 	return frozen ? frozen_mono_usec : read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t clock_steady_usec(void)
+{
+	static _Atomic int64_t offset; /* wall minus monotonic; 0 = not yet taken */
+
+	if (frozen)
+		return frozen_wall_usec;
+	int64_t mono = (int64_t)read_clock(CLOCK_MONOTONIC), none = 0;
+	atomic_compare_exchange_strong(
+		&offset, &none, (int64_t)read_clock(CLOCK_REALTIME) - mono);
+	return mono + offset;
 }
 
 void clock_freeze(int64_t wall_usec, uint64_t mono_usec)

@@ -11,6 +11,12 @@
 
 int64_t clock_wall_usec(void);  /* since the Unix epoch, UTC */
 uint64_t clock_mono_usec(void); /* CLOCK_MONOTONIC */
+/*
+ * The wall clock as it was at the first call, carried on by the monotonic one: due times are
+ * written and compared in it, so that a wall clock set a day forward or back moves none of them
+ * while we live, and yet they mean something to the next life.
+ */
+int64_t clock_steady_usec(void);
 
 /* Freezes both clocks at these values; clock_thaw() undoes it. For tests alone. */
 void clock_freeze(int64_t wall_usec, uint64_t mono_usec);

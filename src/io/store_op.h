@@ -128,7 +128,8 @@ struct store_put {
 	struct store_op op;
 	const char *source, *id, *status; /* status NULL = none */
 	enum outcome outcome;
-	int64_t received_usec;
+	int64_t received_usec; /* wall clock */
+	int64_t due_usec;      /* of the runs made waiting; clock_steady_usec() */
 	struct bytes payload;
 	const char *delivery; /* or NULL */
 	const char *fields;   /* JSON text kept for Export=, or NULL */

@@ -39,6 +39,8 @@ struct hook {
 };
 
 void hook_free(struct hook *h);
+/* Is Source= empty, or does it name this one? */
+bool hook_takes_source(const struct hook *h, const char *source);
 /* Does it fire for this outcome and this word (NULL for none)? Looks at On= and Source=
  * only. */
 bool hook_wants(const struct hook *h, const char *source, enum outcome outcome,
