@@ -10,6 +10,8 @@
 #include "rules/config.h"
 #include "rules/keys.h"
 
+#include "fail_malloc.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <syslog.h>
@@ -40,10 +42,10 @@ static int on_read_secret(void *arg, const char *name, char **ret, size_t *ret_s
 			continue;
 		*ret = strdup(secrets[i].content);
 		*ret_size = strlen(secrets[i].content);
-		*ret_path = text_format("/dir/%s", name);
+		*ret_path = *ret ? text_format("/dir/%s", name) : NULL;
 		if (secrets[i].warning)
 			*ret_warning = strdup(secrets[i].warning);
-		return 0;
+		return *ret ? 0 : -ENOMEM;
 	}
 	*ret_reason = strdup("no such file");
 	return name[0] == '/' ? 1 : 2;
@@ -790,6 +792,38 @@ static void test_nearest(void **state)
 	assert_true(key_distance(bytes_of("abcd"), bytes_of("wxyz")) == SIZE_MAX);
 }
 
+/* Each allocation fails once: -ENOMEM, nothing leaks (a sanitized run sees the rest). */
+static void test_out_of_memory(void **state)
+{
+	static const char text[] =
+		"[Daemon]\nLstn=x\nTrustedProxy=::1\nPublicURL=https://h/\n"
+		"[Source e]\nPreset=eachlabs\nSecretFile=open\nSignatureHeader=X-S\n"
+		"Where=/a=b\nSuccessValues=\"a b\" c\nAPIKeyFile=s\n[Source f]\n"
+		"Preset=eachlab\n[Hook h]\nSource=g\nExec=/bin/echo ${CALLBACK_X}\n"
+		"Export=S:/s\nEnvironment=A=b A=c\nOn=any X\n";
+	static const struct config_text one = {"f", {text, sizeof(text) - 1}};
+	long n = 0;
+	int r;
+	(void)state;
+	if (!fail_malloc_works())
+		skip();
+	do {
+		struct config_report report = {0};
+		struct config *c = NULL;
+		fail_malloc_at(++n);
+		r = config_build(&one, 1, &world, &report, &c);
+		bool failed = fail_malloc_end();
+		if (failed && r != -ENOMEM && report.size == report.n_errors)
+			fail_msg("allocation %ld failed and nobody saw it: %d", n, r);
+		assert_null(c);
+		config_report_fini(&report);
+		if (!failed)
+			break;
+	} while (n < 100000);
+	assert_true(n > 300);
+	assert_int_equal(r, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -814,6 +848,7 @@ int main(void)
 		cmocka_unit_test(test_print_fails),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
