@@ -20,7 +20,7 @@ struct control_hooks { /* what only the program itself can do */
 	 * "http://127.0.0.1:8080" (owned by the caller), and *ret_unix a socket path or
 	 * NULL. NULL: there is none. */
 	char *(*own_url)(void *arg, char **ret_unix);
-	/* The addresses listened on, for status: a JSON array, new reference. May be NULL. */
+	/* What is listened on, for status: an array, owned by the caller. */
 	json_t *(*listeners)(void *arg);
 	void *arg;
 };
