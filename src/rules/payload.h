@@ -33,9 +33,9 @@ void payload_init(void);
 /* Parses within the limits. NULL and *ret_problem (static text) when it is not taken. */
 json_t *payload_parse(struct bytes body, const char **ret_problem) MUST_CHECK;
 /*
- * 0 or -ENOMEM. What cannot be read is no error: outcome is OUTCOME_UNREADABLE. A source
- * without StatusField takes everything as success with status NULL. Payload_fini in every
- * case.
+ * 0, -ENOMEM, or -EIO when OpenSSL fails. What cannot be read is no error: outcome is
+ * OUTCOME_UNREADABLE, status then NULL. A source without StatusField takes everything as
+ * success with status NULL. payload_fini in every case.
  */
 int payload_read(
 	const struct source *s, const struct message *m, struct payload *ret) MUST_CHECK;
