@@ -205,7 +205,8 @@ static void test_odd_secrets(void **state)
 	assert_int_equal(truncate(path, 65536), 0);
 	config_unref(load(false, 0, ""));
 	assert_int_equal(truncate(path, 65537), 0);
-	load(false, 1, "D/c.conf:3: SecretFile=secret: D/secret: the file is too large\n");
+	load(false, 1,
+		"D/c.conf:3: SecretFile=secret: D/secret: the file is too large\n");
 }
 
 static void test_tls_files(void **state)
