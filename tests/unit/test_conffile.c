@@ -104,9 +104,10 @@ static void test_dropins_by_name(void **state)
 	put("c.conf.d/20-b.conf", 0644, "[Daemon]\nMaxConcurrent=20\n");
 	put("c.conf.d/10-a.conf", 0644, "[Daemon]\nMaxConcurrent=10\nStopTimeout=2\n");
 	put("c.conf.d/30-c.conf.bak", 0644, "[Daemon]\nMaxConcurrent=30\n");
-	put("c.conf.d/.40.conf", 0644, "[Daemon]\nMaxConcurrent=40\n");
+	put("c.conf.d/.40.conf", 0644, "[Daemon]\nRetention=40d\n");
 	struct config *c = load(false, 0, "");
 	assert_int_equal(c->max_concurrent, 20);
+	assert_int_equal(c->retention_usec, 30 * 86400 * USEC_PER_SEC);
 	assert_int_equal(c->stop_timeout_usec, 2 * USEC_PER_SEC);
 	config_unref(c);
 }
@@ -166,6 +167,11 @@ static void test_credentials_come_first(void **state)
 	make("cred/secret");
 	load(false, 1,
 		"D/c.conf:3: SecretFile=secret: D/cred/secret: not a regular file\n");
+	assert_int_equal(rmdir(secret), 0);
+	assert_int_equal(symlink("secret", secret), 0);
+	load(false, 1,
+		"D/c.conf:3: SecretFile=secret: D/cred/secret: Too many levels of "
+		"symbolic links\n");
 }
 
 static void test_missing_secret(void **state)

@@ -790,6 +790,7 @@ static void test_nearest(void **state)
 	assert_int_equal(key_distance(bytes_of("abcdefgh"), bytes_of("abxxefgh")), 2);
 	assert_int_equal(key_distance(bytes_of("abcdefgh"), bytes_of("abcdefg")), 1);
 	assert_true(key_distance(bytes_of("abcd"), bytes_of("wxyz")) == SIZE_MAX);
+	assert_true(key_distance(bytes_of("a"), bytes_of("b")) == SIZE_MAX);
 }
 
 /* Each allocation fails once: -ENOMEM, nothing leaks (a sanitized run sees the rest). */
