@@ -10,6 +10,7 @@
 #include "io/conffile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -258,13 +259,55 @@ static void test_relative_path(void **state)
 	(void)state;
 	put("c.conf", 0644, "[Source a]\nVerify=none\nCAFile=ca.pem\n");
 	put("ca.pem", 0644, "ca");
+	int before = open(".", O_RDONLY | O_CLOEXEC);
+	assert_true(before >= 0);
 	assert_int_equal(chdir(directory), 0);
 	assert_int_equal(conffile_load("c.conf", false, &report, &c), 0);
 	CLEANUP(freep) char *ca = path_of("ca.pem");
 	assert_string_equal(c->sources[0]->ca_file, ca);
 	config_unref(c);
 	config_report_fini(&report);
-	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(fchdir(before), 0);
+	close(before);
+}
+
+#define NO_PUBLIC_URL                                                                   \
+	"without SecretFile= only tokens of uploads verify, and without PublicURL= in " \
+	"[Daemon] there are none\n"
+
+/* The sample is a configuration, and so it is with each default written out. */
+static void test_sample(void **state)
+{
+	struct text plain = TEXT_EMPTY, whole = TEXT_EMPTY;
+	char line[512];
+	unsigned n = 0, at = 0;
+	(void)state;
+	FILE *f = fopen("conf/callbackd.conf", "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		n++;
+		if (strncmp(line, "[Source", 7) == 0)
+			at = n;
+		bool key = line[0] == '#' && line[1] >= 'A' && line[1] <= 'Z' &&
+			   strchr(line, '=');
+		text_adds(&plain, line);
+		if (strncmp(line, "#Verify=", 8) == 0)
+			text_adds(&whole, "Verify=none\n");
+		else
+			text_adds(&whole, key ? line + 1 : line);
+	}
+	fclose(f);
+	CLEANUP(freep)
+	char *said = text_format("D/c.conf:%u: warning: " NO_PUBLIC_URL, at);
+	put("c.conf", 0644, plain.data);
+	struct config *c = load(false, 0, said);
+	assert_int_equal(c->n_sources, 1);
+	assert_int_equal(c->n_hooks, 1);
+	config_unref(c);
+	put("c.conf", 0644, whole.data);
+	config_unref(load(false, 0, ""));
+	text_fini(&plain);
+	text_fini(&whole);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -281,6 +324,7 @@ int main(void)
 		TEST(test_tls_files),
 		TEST(test_directories),
 		TEST(test_relative_path),
+		TEST(test_sample),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
