@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
+#include "flow/once.h"
 #include "io/conffile.h"
 #include "io/log.h"
 #include "io/notify.h"
@@ -366,7 +367,7 @@ static int start_flow(struct daemon *d)
 
 	random_token(flow->test_nonce);
 	flow->started_usec = clock_wall_usec();
-	if (feed_new(&flow->feed, flow) < 0 ||
+	if (!(flow->warned = once_new()) || feed_new(&flow->feed, flow) < 0 ||
 		fetch_pool_new(&flow->fetch, flow->base) < 0)
 		return fail(EX_OSERR, "Out of memory");
 	if ((status = open_store(d)) != 0)
@@ -453,6 +454,7 @@ static void leave(struct daemon *d)
 		feed_free(flow->feed);
 	if (flow->fetch)
 		fetch_pool_free(flow->fetch);
+	once_free(flow->warned);
 	free_event(d->on_term);
 	free_event(d->on_int);
 	free_event(d->on_hup);

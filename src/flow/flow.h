@@ -14,6 +14,7 @@
 
 struct dispatch;
 struct feed;
+struct once;
 struct upload;
 
 struct flow_counters { /* since start */
@@ -31,6 +32,7 @@ struct flow {
 	struct fetch_pool *fetch;
 	struct dispatch *dispatch;
 	struct feed *feed;
+	struct once *warned;    /* of status words in no list */
 	struct upload *uploads; /* under way; upload.c's */
 	struct flow_counters counters;
 	int64_t started_usec; /* wall clock */
