@@ -180,7 +180,7 @@ def test_wait_returns_within_50_ms_of_the_callback(run_daemon):
 
         thread = threading.Thread(target=wait)
         thread.start()
-        until(lambda: d.control("GET", "/v1/status").json["waiting_requests"] == 1)
+        until(lambda: d.control("GET", "/v1/status").json["waiting_clients"] == 1)
         sent = time.monotonic()
         assert send(d, {"id": f"w{i}", "status": "completed"}).status == 200
         thread.join(20)
