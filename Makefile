@@ -151,7 +151,7 @@ lint-units:
 lint-man:
 	@for f in man/*.[1-9]; do mandoc -Tlint -Wwarning $$f || exit 1; done
 lint-shell:
-	@shellcheck -x -e SC2016 $(wildcard tools/*.sh tests/*.sh tests/lint/*.sh tests/bench/*.sh) .ci/run
+	@shellcheck -x -S warning -e SC1007 $(wildcard tools/*.sh tests/*.sh tests/lint/*.sh tests/bench/*.sh) .ci/run
 lint-tidy:
 	@sh tests/lint/tidy.sh '-std=gnu17 -D_GNU_SOURCE -DVERSION="$(VERSION)" -Isrc $(LLHTTP_CFLAGS) $(PKG_CFLAGS)' \
 		$(SRC) $(wildcard src/*.c)
