@@ -151,7 +151,7 @@ lint-units:
 lint-man:
 	@for f in man/*.[1-9]; do mandoc -Tlint -Wwarning $$f || exit 1; done
 lint-shell:
-	@shellcheck -x -S warning -e SC1007 $(wildcard tools/*.sh tests/*.sh tests/lint/*.sh tests/bench/*.sh) .ci/run
+	@shellcheck -x -S warning -e SC1007 $(wildcard tests/*.sh tests/lint/*.sh tests/bench/*.sh) .ci/run
 lint-tidy:
 	@sh tests/lint/tidy.sh '-std=gnu17 -D_GNU_SOURCE -DVERSION="$(VERSION)" -Isrc $(LLHTTP_CFLAGS) $(PKG_CFLAGS)' \
 		$(SRC) $(wildcard src/*.c)
@@ -162,9 +162,9 @@ format:
 # --- what must be there --------------------------------------------------------------
 
 deps:
-	@sh tools/deps.sh build test
+	@sh tests/deps.sh build test
 lint-deps:
-	@sh tools/deps.sh build test lint
+	@sh tests/deps.sh build test lint
 
 # --- install -------------------------------------------------------------------------
 
