@@ -8,6 +8,8 @@
 #include "flow/flow.h"
 #include "io/http.h"
 
+#include <jansson.h>
+
 struct control;
 
 struct control_hooks { /* what only the program itself can do */
@@ -18,12 +20,16 @@ struct control_hooks { /* what only the program itself can do */
 	 * "http://127.0.0.1:8080" (owned by the caller), and *ret_unix a socket path or
 	 * NULL. NULL: there is none. */
 	char *(*own_url)(void *arg, char **ret_unix);
+	/* What is listened on, for status: an array, owned by the caller. */
+	json_t *(*listeners)(void *arg);
 	void *arg;
 };
 
 int control_new(struct control **ret, struct flow *flow,
 	const struct control_hooks *hooks) MUST_CHECK;
-/* Ends every long poll (503) and watch. */
+/* The daemon stops: ends every long poll (503) and watch, takes nothing new. */
+void control_stop(struct control *c);
+/* The same for every request that is left. The server is freed before. */
 void control_free(struct control *c);
 /* For http_server_new() of the control socket; arg is the control. */
 extern const struct http_handler control_handler;

@@ -1,7 +1,7 @@
 /*
- * When a run starts: slots in all and per hook, the store as the queue. A hook with a
- * free slot claims what is due (committed before a process exists); a hook whose runs are
- * all in the future sleeps until the first is due.
+ * When a run starts: slots in all and per hook, the store as the queue. A hook with a free slot
+ * claims what is due (committed before a process exists); a hook whose runs are all in the future
+ * sleeps until the first is due. Nothing is remembered here that the store does not know better.
  *
  *        reserve ── put committed ──┐
  *                                   ├─► start ─► run.c ─► settle ─► slot free ─► wake
@@ -15,24 +15,32 @@
 struct dispatch;
 
 int dispatch_new(struct dispatch **ret, struct flow *flow) MUST_CHECK;
+/* Forgets what runs without settling it: for the end of the program alone. */
 void dispatch_free(struct dispatch *d);
-/* Left-overs are swept: look at what waits and begin. Again after a reload. */
-int dispatch_refresh(struct dispatch *d) MUST_CHECK;
+/* The left-overs of a former life are gone, or the configuration is new: look at what waits. */
+void dispatch_refresh(struct dispatch *d);
 /*
  * A slot for a run that the caller's put may insert as running. true: it is kept until
- * dispatch_start() or dispatch_release(). false: none is free, or older runs of the hook
- * wait.
+ * dispatch_start() or dispatch_release(). false: none is free, or older runs of the hook wait.
  */
 bool dispatch_reserve(struct dispatch *d, const struct hook *h);
 void dispatch_release(struct dispatch *d, const char *hook);
-/* The put with a reserved slot is committed: start it. Takes the strings of `run` over.
- */
-void dispatch_start(struct dispatch *d, struct store_run *run);
-/* A run of this hook was made waiting (put without a slot, replay, dead letter). */
+/* The put with a reserved slot is committed: start it. Copies what it needs of `record`. */
+void dispatch_start(struct dispatch *d, const struct store_run *record);
+/* A run of this hook was made waiting (put without a slot, replay, dead letter), due now. */
 void dispatch_wake(struct dispatch *d, const char *hook);
-/* Nothing new starts; running ones get StopTimeout, then their trees are ended and put
- * back to waiting. on_stopped comes when no run is left. */
-void dispatch_stop(struct dispatch *d, void (*on_stopped)(void *arg), void *arg);
+/*
+ * Nothing new starts; running ones get `timeout_usec`, then their trees are ended and they go back
+ * to waiting. on_stopped comes when no run is left, perhaps at once.
+ */
+void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
+	void (*on_stopped)(void *arg), void *arg);
 unsigned dispatch_running(const struct dispatch *d);
+
+/* For runner_attach(); arg is the dispatch. on_gone is the program's own. */
+void dispatch_on_started(void *dispatch, uint64_t tag, int error);
+void dispatch_on_exit(void *dispatch, uint64_t tag, int status, int exec_error,
+	const char *failed_step);
+void dispatch_on_swept(void *dispatch, uint64_t tag, unsigned n_ended);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef FLOW_FLOW_H
 #define FLOW_FLOW_H
 
+#include "base/random.h"
 #include "io/fetch.h"
 #include "io/runner.h"
 #include "io/store.h"
@@ -13,6 +14,7 @@
 
 struct dispatch;
 struct feed;
+struct upload;
 
 struct flow_counters { /* since start */
 	uint64_t accepted, repeated, refused, unverified, unavailable, unreadable;
@@ -29,9 +31,13 @@ struct flow {
 	struct fetch_pool *fetch;
 	struct dispatch *dispatch;
 	struct feed *feed;
+	struct upload *uploads; /* under way; upload.c's */
 	struct flow_counters counters;
 	int64_t started_usec; /* wall clock */
 	bool stopping;
+	/* What our own test callbacks carry in X-Callbackd-Test, made anew at each start: how they are
+	 * told from a sender's. */
+	char test_nonce[RANDOM_TOKEN_SIZE];
 	char last_error[256]; /* the last thing an operator would want to know; "" = none
 			       */
 	int64_t last_error_usec;

@@ -39,6 +39,8 @@ struct hook {
 };
 
 void hook_free(struct hook *h);
+/* Is Source= empty, or does it name this one? */
+bool hook_takes_source(const struct hook *h, const char *source);
 /* Does it fire for this outcome and this word (NULL for none)? Looks at On= and Source=
  * only. */
 bool hook_wants(const struct hook *h, const char *source, enum outcome outcome,
@@ -46,6 +48,10 @@ bool hook_wants(const struct hook *h, const char *source, enum outcome outcome,
 static inline bool hook_status_in(const unsigned char set[32], int status)
 {
 	return status >= 0 && status < 256 && (set[status / 8] >> (status % 8) & 1);
+}
+static inline void hook_status_add(unsigned char set[32], unsigned status)
+{
+	set[status / 8] |= (unsigned char)(1u << status % 8);
 }
 
 #endif

@@ -1,0 +1,252 @@
+/* Opening, changing and closing the doors; see listeners.h. */
+#include "api/listeners.h"
+
+#include "api/public.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "io/listen.h"
+#include "io/log.h"
+#include "io/tls.h"
+
+#include <errno.h>
+#include <openssl/ssl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Takes fd over, also on failure. */
+static int add(struct listeners *l, int kind, int fd, bool inherited)
+{
+	struct http_server *server = kind == DOOR_CONTROL ? l->control : l->public;
+
+	struct listener *list = reallocarray(l->list, l->size + 1, sizeof(*list));
+	char *name = list ? listen_name(fd) : NULL;
+	if (list)
+		l->list = list;
+	if (!name) {
+		close(fd);
+		return -ENOMEM;
+	}
+	list[l->size++] = (struct listener){
+		.kind = kind, .name = name, .inherited = inherited};
+	return http_server_listen(server, fd, kind == DOOR_TLS);
+}
+
+static bool has(const struct listeners *l, int kind)
+{
+	for (size_t i = 0; i < l->size; i++)
+		if ((int)l->list[i].kind == kind)
+			return true;
+	return false;
+}
+
+static int take_over(struct listeners *l)
+{
+	CLEANUP(freep) struct listen_socket *sockets = NULL;
+	size_t n = 0;
+
+	int r = listen_inherited(&sockets, &n);
+	for (size_t i = 0; i < n; i++) {
+		int kind = sockets[i].kind == LISTEN_CONTROL ? DOOR_CONTROL
+			   : sockets[i].kind == LISTEN_TLS   ? DOOR_TLS
+							     : DOOR_PUBLIC;
+		if (r == 0)
+			r = add(l, kind, sockets[i].fd, true);
+		else
+			close(sockets[i].fd);
+	}
+	return r;
+}
+
+static int open_one(
+	struct listeners *l, int kind, const char *address, mode_t mode, char **ret_error)
+{
+	int fd;
+	int r = listen_open(address, mode, &fd, ret_error);
+
+	return r < 0 ? r : add(l, kind, fd, false);
+}
+
+static int open_all(struct listeners *l, const struct config *c, char **ret_error)
+{
+	bool public_given = has(l, DOOR_PUBLIC), tls_given = has(l, DOOR_TLS);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && !public_given && i < c->listen.size; i++)
+		r = open_one(l, DOOR_PUBLIC, c->listen.list[i], 0666, ret_error);
+	for (size_t i = 0; r == 0 && !tls_given && i < c->listen_tls.size; i++)
+		r = open_one(l, DOOR_TLS, c->listen_tls.list[i], 0666, ret_error);
+	if (r == 0 && !has(l, DOOR_CONTROL))
+		r = open_one(l, DOOR_CONTROL, c->control_socket, 0660, ret_error);
+	return r;
+}
+
+/* A certificate whose end is near is worth a line at every start and reload. */
+static void warn_of_expiry(int64_t expires_usec, int64_t now_usec)
+{
+	const int64_t day = 86400 * (int64_t)USEC_PER_SEC;
+	if (expires_usec && expires_usec - now_usec < 14 * day)
+		log_event(LOG_CERTIFICATE_EXPIRES, NULL,
+			"TLSCertificateFile= %s %lld days",
+			expires_usec < now_usec ? "expired since" : "expires within",
+			(long long)((expires_usec - now_usec) / day));
+}
+
+static int load_tls(const struct config *c, struct ssl_ctx_st **ret,
+	int64_t *ret_expires_usec, char **ret_error)
+{
+	*ret = NULL;
+	*ret_expires_usec = 0;
+	if (!c->tls_certificate_file)
+		return 0;
+	int r = tls_server_context(c->tls_certificate_file, c->tls_key_file,
+		c->tls_client_ca_file, ret, ret_expires_usec, ret_error);
+	if (r == 0)
+		warn_of_expiry(*ret_expires_usec, clock_wall_usec());
+	return r == -ENOMEM ? r : r < 0 ? -EINVAL : 0;
+}
+
+static int configure(struct listeners *l, const struct config *c)
+{
+	/* The control socket is for people with the permission: no proxies, ample limits. */
+	struct config_limits control = c->limits;
+	const struct cidr_list none = {0};
+
+	control.max_connections_per_address = control.max_connections;
+	control.max_requests_per_connection = UINT32_MAX;
+	int r = http_server_configure(
+		l->public, &c->limits, &c->trusted_proxy, c->proxy_protocol);
+	return r < 0 ? r : http_server_configure(l->control, &control, &none, false);
+}
+
+int listeners_open(
+	struct listeners *l, struct flow *flow, struct control *control, char **ret_error)
+{
+	struct http_options public_options = {
+		.base = flow->base, .handler = &public_handler, .arg = flow};
+	struct http_options control_options = {.base = flow->base,
+		.handler = &control_handler,
+		.arg = control,
+		.long_poll = true};
+	struct ssl_ctx_st *tls = NULL;
+	int r;
+
+	*ret_error = NULL;
+	if ((r = http_server_new(&l->public, &public_options)) < 0 ||
+		(r = http_server_new(&l->control, &control_options)) < 0 ||
+		(r = configure(l, flow->config)) < 0 ||
+		(r = load_tls(flow->config, &tls, &l->certificate_expires_usec,
+			 ret_error)) < 0)
+		return r;
+	if (tls) {
+		http_server_set_tls(l->public, tls);
+		SSL_CTX_free(tls);
+	}
+	if ((r = take_over(l)) < 0 || (r = open_all(l, flow->config, ret_error)) < 0)
+		return r;
+	for (size_t i = 0; i < l->size; i++)
+		log_event(LOG_LISTENING, NULL, "Listening on %s%s%s", l->list[i].name,
+			l->list[i].kind == DOOR_TLS       ? " (TLS)"
+			: l->list[i].kind == DOOR_CONTROL ? " (control)"
+							  : "",
+			l->list[i].inherited ? ", handed over" : "");
+	return 0;
+}
+
+static bool same_words(const struct words *a, const struct words *b)
+{
+	if (a->size != b->size)
+		return false;
+	for (size_t i = 0; i < a->size; i++)
+		if (strcmp(a->list[i], b->list[i]) != 0)
+			return false;
+	return true;
+}
+
+int listeners_reconfigure(struct listeners *l, const struct config *old,
+	const struct config *c, char **ret_warning, char **ret_error)
+{
+	struct ssl_ctx_st *tls;
+	int64_t expires_usec;
+
+	*ret_warning = *ret_error = NULL;
+	int r = load_tls(c, &tls, &expires_usec, ret_error);
+	if (r < 0)
+		return r;
+	r = configure(l, c);
+	if (r == 0 && tls) {
+		http_server_set_tls(l->public, tls);
+		l->certificate_expires_usec = expires_usec;
+	}
+	SSL_CTX_free(tls);
+	if (r == 0 && (!same_words(&old->listen, &c->listen) ||
+			      !same_words(&old->listen_tls, &c->listen_tls) ||
+			      strcmp(old->control_socket, c->control_socket) != 0 ||
+			      strcmp(old->state_directory, c->state_directory) != 0))
+		*ret_warning = text_format(
+			"Listen=, ListenTLS=, ControlSocket= and "
+			"StateDirectory= keep their values until the next start");
+	return r;
+}
+
+void listeners_drain(struct listeners *l, void (*on_drained)(void *arg), void *arg)
+{
+	http_server_drain(l->public, on_drained, arg);
+}
+
+void listeners_close(struct listeners *l)
+{
+	http_server_free(l->public);
+	http_server_free(l->control);
+	for (size_t i = 0; i < l->size; i++) {
+		struct listener *door = &l->list[i];
+		/* Ours to remove; a handed-over one belongs to its socket unit. */
+		if (!door->inherited && door->name[0] == '/')
+			unlink(door->name);
+		free(door->name);
+	}
+	free(l->list);
+	*l = (struct listeners){0};
+}
+
+json_t *listeners_json(const struct listeners *l)
+{
+	static const char *const kinds[] = {"public", "tls", "control"};
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < l->size; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:b}", "kind", kinds[l->list[i].kind],
+				      "address", l->list[i].name, "inherited",
+				      l->list[i].inherited));
+	return list;
+}
+
+/* 0.0.0.0 and [::] are addresses to listen on, not to speak to. */
+static char *reachable(const char *name)
+{
+	if (strncmp(name, "0.0.0.0:", 8) == 0)
+		return text_format("127.0.0.1:%s", name + 8);
+	if (strncmp(name, "[::]:", 5) == 0)
+		return text_format("[::1]:%s", name + 5);
+	return bytes_dup(bytes_of(name));
+}
+
+char *listeners_own_url(const struct listeners *l, char **ret_unix)
+{
+	*ret_unix = NULL;
+	for (size_t i = 0; i < l->size; i++) {
+		const struct listener *door = &l->list[i];
+		if (door->kind == DOOR_CONTROL)
+			continue;
+		if (door->name[0] == '/') {
+			*ret_unix = bytes_dup(bytes_of(door->name));
+			return *ret_unix ? text_format("http://localhost") : NULL;
+		}
+		CLEANUP(freep) char *address = reachable(door->name);
+		if (!address)
+			return NULL;
+		return text_format(
+			"%s://%s", door->kind == DOOR_TLS ? "https" : "http", address);
+	}
+	return NULL;
+}

@@ -1,0 +1,108 @@
+/* The public listeners' handler; see public.h. */
+#include "api/public.h"
+
+#include "flow/intake.h"
+#include "io/log.h"
+
+static const struct bytes json_ok = {"{\"status\":\"ok\"}", 15};
+
+static void reply_error(struct http_request *r, int status)
+{
+	if (status == 405)
+		http_header(r, "Allow", "POST");
+	if (status == 503)
+		http_header(r, "Retry-After", "5");
+	if (status == 401)
+		http_header(r, "WWW-Authenticate", "Signature"); /* RFC 9110, 15.5.2 */
+	http_reply(r, status, "application/json", bytes_of("{}"));
+}
+
+/* For load balancers: 200 while a callback could be committed. */
+static void reply_health(struct flow *flow, struct http_request *r)
+{
+	if (!bytes_equal(http_message(r)->method, bytes_of("GET"))) {
+		http_header(r, "Allow", "GET");
+		http_reply(r, 405, "application/json", bytes_of("{}"));
+	} else if (store_healthy(flow->store) && !flow->stopping) {
+		http_reply(r, 200, "application/json", json_ok);
+	} else {
+		reply_error(r, 503);
+	}
+}
+
+static void log_refused(struct flow *flow, struct http_request *r, int status)
+{
+	const struct message *m = http_message(r);
+	CLEANUP(freep) char *peer = bytes_dup(m->peer);
+
+	/* The path is left out of 401s: what follows the source's path may be a token. */
+	if (status == 404 || status == 405) {
+		flow->counters.refused++;
+		log_event(LOG_REFUSED, &(struct log_fields){.remote = peer},
+			"Answered %d to a %s", status, log_escape(m->method));
+	}
+}
+
+static void on_head(void *arg, struct http_request *r)
+{
+	struct flow *flow = arg;
+	struct intake *in = NULL;
+
+	if (bytes_equal(http_message(r)->path, bytes_of("/healthz"))) {
+		reply_health(flow, r);
+		return;
+	}
+	int status = flow->stopping ? 503 : intake_begin(flow, http_message(r), &in);
+	if (status == 0) {
+		http_set_data(r, in);
+		return;
+	}
+	log_refused(flow, r, status);
+	reply_error(r, status);
+}
+
+static void on_answer(void *arg, int status, struct bytes body)
+{
+	struct http_request *r = arg;
+
+	if (status == 200)
+		http_reply(r, 200, "application/json", body);
+	else
+		reply_error(r, status);
+}
+
+static void on_request(void *arg, struct http_request *r)
+{
+	struct intake *in = http_data(r);
+
+	(void)arg;
+	http_set_data(r, NULL);
+	intake_take(in, http_message(r), on_answer, r);
+}
+
+static void on_refused(void *arg, struct bytes peer, int status, const char *reason)
+{
+	struct flow *flow = arg;
+	CLEANUP(freep) char *remote = bytes_dup(peer);
+
+	flow->counters.refused++;
+	if (status)
+		log_event(LOG_REFUSED, &(struct log_fields){.remote = remote},
+			"Answered %d: %s", status, reason);
+	else
+		log_event(LOG_REFUSED, &(struct log_fields){.remote = remote},
+			"Closed a connection: %s", reason);
+}
+
+static void on_end(void *arg, struct http_request *r)
+{
+	(void)arg;
+	intake_abandon(http_data(r));
+}
+
+const struct http_handler public_handler = {
+	.on_head = on_head,
+	.on_request = on_request,
+	.on_refused = on_refused,
+	.on_end = on_end,
+};

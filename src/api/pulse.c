@@ -1,0 +1,100 @@
+/* Watchdog and STATUS=; see pulse.h. */
+#include "api/pulse.h"
+
+#include "base/text.h"
+#include "flow/dispatch.h"
+#include "io/notify.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct pulse {
+	struct flow *flow;
+	struct event *watchdog;
+	struct store_ping ping;
+	bool pinging;
+	char *told; /* the last STATUS= */
+};
+
+char *pulse_text(const struct flow *flow)
+{
+	struct store_counts c = store_counts(flow->store);
+
+	return text_format(
+		"%llu callbacks, %llu jobs open, %llu runs waiting, %u running, "
+		"%llu dead%s",
+		(unsigned long long)flow->counters.accepted,
+		(unsigned long long)c.pending, (unsigned long long)c.waiting,
+		dispatch_running(flow->dispatch), (unsigned long long)c.dead,
+		store_healthy(flow->store) ? "" : "; THE STORE CANNOT COMMIT");
+}
+
+static void tell(struct pulse *p)
+{
+	char *text = pulse_text(p->flow);
+
+	if (text && (!p->told || strcmp(text, p->told) != 0)) {
+		notify_status("%s", text);
+		free(p->told);
+		p->told = text;
+	} else {
+		free(text);
+	}
+}
+
+/* The loop runs (we are in it) and the writer answered: both moved. */
+static void on_pong(struct store_op *op)
+{
+	struct pulse *p = op->arg;
+
+	p->pinging = false;
+	if (op->result != -ECANCELED)
+		notify_watchdog();
+	store_op_fini(op);
+	tell(p);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	struct pulse *p = arg;
+
+	(void)fd;
+	(void)what;
+	if (p->pinging)
+		return; /* the writer has not come back from the last one */
+	p->ping = (struct store_ping){
+		.op = {.kind = STORE_PING, .on_done = on_pong, .arg = p}};
+	p->pinging = store_submit(p->flow->store, &p->ping.op) == 0;
+}
+
+int pulse_new(struct pulse **ret, struct flow *flow)
+{
+	uint64_t usec = notify_watchdog_usec();
+	struct pulse *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->flow = flow;
+	if (usec) {
+		struct timeval tv = {(time_t)(usec / USEC_PER_SEC),
+			(suseconds_t)(usec % USEC_PER_SEC)};
+		p->watchdog = event_new(flow->base, -1, EV_PERSIST, on_watchdog, p);
+		if (!p->watchdog || event_add(p->watchdog, &tv) < 0) {
+			pulse_free(p);
+			return -ENOMEM;
+		}
+	}
+	tell(p);
+	*ret = p;
+	return 0;
+}
+
+void pulse_free(struct pulse *p)
+{
+	if (!p)
+		return;
+	if (p->watchdog)
+		event_free(p->watchdog);
+	free(p->told);
+	free(p);
+}

@@ -1,0 +1,503 @@
+/*
+ * callbackd(8): receives callbacks, verifies them, records them, fires hooks. Here is the program
+ * alone: its options, and the order in which its parts start and leave.
+ *
+ *   runner ─ configuration ─ log ─ store ─ flow ─ doors ─ READY ─ loop ─ … in reverse
+ */
+#include "api/control.h"
+#include "api/listeners.h"
+#include "api/pulse.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "flow/dispatch.h"
+#include "flow/feed.h"
+#include "io/conffile.h"
+#include "io/log.h"
+#include "io/notify.h"
+#include "rules/payload.h"
+
+#include <errno.h>
+#include <event2/thread.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define DEFAULT_CONFIG "/etc/callbackd/callbackd.conf"
+
+struct options {
+	const char *config_path;
+	bool check, print, verbose;
+};
+
+struct daemon {
+	const struct options *options;
+	struct flow flow;
+	struct listeners listeners;
+	struct control *control;
+	struct pulse *pulse;
+	struct event *on_term, *on_int, *on_hup;
+	int exit_status;
+	unsigned open_parts; /* of an orderly stop: doors and dispatch */
+};
+
+/* ---- Options ---- */
+
+static void usage(FILE *out)
+{
+	fputs("callbackd [-c FILE] [-n] [-v]\n\n"
+	      "Receives webhook callbacks, records them durably, fires hooks. See "
+	      "callbackd(8).\n\n"
+	      "  -c, --config FILE   configuration (default " DEFAULT_CONFIG ")\n"
+	      "  -n, --check-config  print every problem of the configuration, exit 0 or "
+	      "78\n"
+	      "      --print-config  print the effective configuration and where it "
+	      "comes from\n"
+	      "  -v, --verbose       log at debug level\n"
+	      "      --version       print the version\n"
+	      "  -h, --help          print this\n",
+		out);
+}
+
+/* 0: go on; else: exit with *ret_status. */
+static int parse_argv(int argc, char **argv, struct options *o, int *ret_status)
+{
+	enum { PRINT_CONFIG = 256, VERSION_ASKED };
+	static const struct option long_options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check-config", no_argument, NULL, 'n'},
+		{"print-config", no_argument, NULL, PRINT_CONFIG},
+		{"verbose", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, VERSION_ASKED},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	*o = (struct options){.config_path = DEFAULT_CONFIG};
+	*ret_status = EX_USAGE;
+	while ((c = getopt_long(argc, argv, "c:nvh", long_options, NULL)) >= 0) {
+		switch (c) {
+		case 'c': o->config_path = optarg; break;
+		case 'n': o->check = true; break;
+		case 'v': o->verbose = true; break;
+		case PRINT_CONFIG: o->print = true; break;
+		case VERSION_ASKED:
+			printf("callbackd %s\n", VERSION);
+			*ret_status = 0;
+			return 1;
+		case 'h':
+			usage(stdout);
+			*ret_status = 0;
+			return 1;
+		default: fputs("Try: callbackd --help\n", stderr); return 1;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "callbackd: unexpected argument: %s\n", argv[optind]);
+		return 1;
+	}
+	return 0;
+}
+
+/* -n and --print-config: no socket, no store, no process. */
+static int check_config(const struct options *o)
+{
+	struct config_report report = {0};
+	struct config *config = NULL;
+
+	int r = conffile_load(o->config_path, true, &report, &config);
+	for (size_t i = 0; i < report.size; i++)
+		fprintf(stderr, "%s%s\n", report.problems[i].text,
+			report.problems[i].warning ? " (warning)" : "");
+	if (r < 0)
+		fprintf(stderr, "callbackd: %s\n", strerrordesc_np(-r));
+	int status = r < 0 ? EX_OSERR : r ? EX_CONFIG : 0;
+	if (r == 0 && o->print && config_print(config, stdout) < 0)
+		status = EX_IOERR;
+	config_report_fini(&report);
+	config_unref(config);
+	return status;
+}
+
+/* ---- Stopping ---- */
+
+static void stop_part(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (--d->open_parts == 0)
+		event_base_loopbreak(d->flow.base);
+}
+
+static void stop(struct daemon *d)
+{
+	struct timeval limit = {0};
+	uint64_t timeout_usec = d->flow.config->stop_timeout_usec;
+
+	d->flow.stopping = true;
+	notify_stopping();
+	log_event(LOG_STOPPING, NULL, "Stopping: %u hooks run and get StopTimeout=",
+		dispatch_running(d->flow.dispatch));
+	/* One more than there are, so that neither ends the loop from within this function. */
+	d->open_parts = 3;
+	listeners_drain(&d->listeners, stop_part, d);
+	dispatch_stop(d->flow.dispatch, timeout_usec, stop_part, d);
+	stop_part(d);
+	/* Whatever hangs, a stop comes to its end; the store makes the rest safe. */
+	limit.tv_sec = (time_t)(timeout_usec / USEC_PER_SEC) + 10;
+	event_base_loopexit(d->flow.base, &limit);
+}
+
+/* The first asks, the second does not: as if there were no handler. */
+static void on_terminate(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)what;
+	if (!d->flow.stopping) {
+		stop(d);
+		return;
+	}
+	signal((int)signal_number, SIG_DFL);
+	raise((int)signal_number);
+}
+
+/* Nothing of the store may be written any more, nor its handle closed: it would checkpoint. */
+static void on_store_failed(void *arg, const char *what)
+{
+	(void)arg;
+	log_event(LOG_STORE_FAILED, NULL,
+		"The store failed: %s; exiting so that the next start recovers it", what);
+	log_stop();
+	_exit(EX_IOERR);
+}
+
+static void on_runner_gone(void *arg)
+{
+	(void)arg;
+	log_event(LOG_RUNNER_GONE, NULL,
+		"The runner process ended; exiting so that the next start puts its runs "
+		"back");
+	log_stop();
+	_exit(EX_OSERR);
+}
+
+/* ---- Reload ---- */
+
+static void swap_config(struct daemon *d, struct config *config)
+{
+	struct flow *flow = &d->flow;
+	struct config *old = flow->config;
+
+	flow->config = config;
+	store_set_limits(flow->store, config->retention_usec, config->min_free_bytes);
+	log_set_level(d->options->verbose ? LOG_DEBUG : config->log_level);
+	dispatch_refresh(flow->dispatch);
+	config_unref(old);
+}
+
+static void log_report(const struct config_report *report)
+{
+	for (size_t i = 0; i < report->size; i++)
+		log_event(report->problems[i].warning ? LOG_CONFIG_WARNING
+						      : LOG_CONFIG_ERROR,
+			NULL, "%s", report->problems[i].text);
+}
+
+static char *join_errors(const struct config_report *report, const char *more)
+{
+	struct text t = TEXT_EMPTY;
+
+	for (size_t i = 0; i < report->size; i++)
+		if (!report->problems[i].warning)
+			text_addf(
+				&t, "%s%s", t.size ? "\n" : "", report->problems[i].text);
+	if (more)
+		text_addf(&t, "%s%s", t.size ? "\n" : "", more);
+	return text_take(&t);
+}
+
+/* All or nothing. 0, or 1 and the problems, one a line. */
+static int reload(void *arg, char **ret_problems)
+{
+	struct daemon *d = arg;
+	struct config_report report = {0};
+	struct config *config = NULL;
+	CLEANUP(freep) char *warning = NULL;
+	CLEANUP(freep) char *error = NULL;
+
+	*ret_problems = NULL;
+	notify_reloading();
+	int r = conffile_load(d->flow.config_path, false, &report, &config);
+	if (r == 0)
+		r = listeners_reconfigure(
+			&d->listeners, d->flow.config, config, &warning, &error);
+	log_report(&report);
+	if (r == 0) {
+		swap_config(d, config);
+		log_event(LOG_RELOADED, NULL, "Configuration reloaded from %s",
+			d->flow.config_path);
+	} else {
+		config_unref(config);
+		*ret_problems = join_errors(&report, error   ? error
+						     : r < 0 ? strerrordesc_np(-r)
+							     : NULL);
+		log_event(LOG_RELOAD_FAILED, NULL,
+			"Configuration not reloaded, the old one stays at work%s%s",
+			error ? ": " : "", error ? error : "");
+	}
+	if (warning)
+		log_event(LOG_CONFIG_WARNING, NULL, "%s", warning);
+	config_report_fini(&report);
+	notify_ready();
+	return r == 0 ? 0 : 1;
+}
+
+static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
+{
+	CLEANUP(freep) char *problems = NULL;
+
+	(void)signal_number;
+	(void)what;
+	(void)reload(arg, &problems);
+}
+
+static char *own_url(void *arg, char **ret_unix)
+{
+	struct daemon *d = arg;
+	return listeners_own_url(&d->listeners, ret_unix);
+}
+
+static json_t *describe_listeners(void *arg)
+{
+	struct daemon *d = arg;
+	return listeners_json(&d->listeners);
+}
+
+/* ---- Starting ---- */
+
+/* Many connections want many descriptors; hooks get the old limit back. */
+static struct rlimit raise_descriptor_limit(void)
+{
+	struct rlimit before = {0}, after;
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	after = before;
+	after.rlim_cur = after.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &after);
+	return before;
+}
+
+static int fail(int status, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static int fail(int status, const char *format, ...)
+{
+	struct text t = TEXT_EMPTY;
+	va_list ap;
+
+	va_start(ap, format);
+	text_addv(&t, format, ap);
+	va_end(ap);
+	log_event(LOG_START_FAILED, NULL, "%s", t.data ? t.data : "out of memory");
+	text_fini(&t);
+	return status;
+}
+
+static int load_config(struct daemon *d)
+{
+	struct config_report report = {0};
+
+	int r = conffile_load(d->options->config_path, false, &report, &d->flow.config);
+	log_report(&report);
+	config_report_fini(&report);
+	if (r < 0)
+		return fail(EX_OSERR, "The configuration cannot be read: %s",
+			strerrordesc_np(-r));
+	if (r > 0)
+		return EX_CONFIG;
+	log_set_level(d->options->verbose ? LOG_DEBUG : d->flow.config->log_level);
+	return 0;
+}
+
+static int open_store(struct daemon *d)
+{
+	struct flow *flow = &d->flow;
+	CLEANUP(freep) char *error = NULL;
+	const struct store_options options = {
+		.directory = flow->config->state_directory,
+		.retention_usec = flow->config->retention_usec,
+		.min_free_bytes = flow->config->min_free_bytes,
+		.on_fatal = on_store_failed,
+		.on_changes = feed_on_changes,
+		.arg = flow->feed,
+	};
+
+	int r = store_open(&flow->store, flow->base, &options, &error);
+	if (r < 0)
+		return fail(EX_IOERR, "The store cannot be opened: %s",
+			error ? error : strerrordesc_np(-r));
+	struct store_counts c = store_counts(flow->store);
+	log_event(LOG_STORE_OPENED, NULL,
+		"Store %s holds %llu jobs; %llu runs wait, %llu are dead",
+		flow->config->state_directory, (unsigned long long)c.jobs,
+		(unsigned long long)c.waiting, (unsigned long long)c.dead);
+	if (store_recovered(flow->store))
+		log_event(LOG_RUN_RECOVERED, NULL,
+			"%llu runs of a former life are put back and start again",
+			(unsigned long long)store_recovered(flow->store));
+	return 0;
+}
+
+static int start_flow(struct daemon *d)
+{
+	static const struct runner_handlers handlers = {.on_started = dispatch_on_started,
+		.on_exit = dispatch_on_exit,
+		.on_swept = dispatch_on_swept,
+		.on_gone = on_runner_gone};
+	struct flow *flow = &d->flow;
+	int status;
+
+	random_token(flow->test_nonce);
+	flow->started_usec = clock_wall_usec();
+	if (feed_new(&flow->feed, flow) < 0 ||
+		fetch_pool_new(&flow->fetch, flow->base) < 0)
+		return fail(EX_OSERR, "Out of memory");
+	if ((status = open_store(d)) != 0)
+		return status;
+	if (dispatch_new(&flow->dispatch, flow) < 0 ||
+		runner_attach(flow->runner, flow->base, &handlers, flow->dispatch) < 0 ||
+		runner_sweep(flow->runner, store_name(flow->store)) < 0)
+		return fail(EX_OSERR, "The runner cannot be reached");
+	return 0;
+}
+
+static int open_doors(struct daemon *d)
+{
+	const struct control_hooks hooks = {.reload = reload,
+		.own_url = own_url,
+		.listeners = describe_listeners,
+		.arg = d};
+	CLEANUP(freep) char *error = NULL;
+
+	if (control_new(&d->control, &d->flow, &hooks) < 0)
+		return fail(EX_OSERR, "Out of memory");
+	int r = listeners_open(&d->listeners, &d->flow, d->control, &error);
+	if (r < 0)
+		return fail(r == -EINVAL && error ? EX_CONFIG : EX_OSERR, "%s",
+			error ? error : strerrordesc_np(-r));
+	return 0;
+}
+
+static int watch_signals(struct daemon *d)
+{
+	struct event_base *base = d->flow.base;
+
+	signal(SIGPIPE, SIG_IGN);
+	d->on_term = evsignal_new(base, SIGTERM, on_terminate, d);
+	d->on_int = evsignal_new(base, SIGINT, on_terminate, d);
+	d->on_hup = evsignal_new(base, SIGHUP, on_hangup, d);
+	if (!d->on_term || !d->on_int || !d->on_hup ||
+		evsignal_add(d->on_term, NULL) < 0 || evsignal_add(d->on_int, NULL) < 0 ||
+		evsignal_add(d->on_hup, NULL) < 0)
+		return fail(EX_OSERR, "Signals cannot be watched");
+	return 0;
+}
+
+static int start(struct daemon *d)
+{
+	int status;
+
+	d->flow.config_path = d->options->config_path;
+	d->flow.base = event_base_new();
+	if (!d->flow.base)
+		return fail(EX_OSERR, "No event loop: %s", strerrordesc_np(errno));
+	if ((status = watch_signals(d)) != 0 || (status = start_flow(d)) != 0 ||
+		(status = open_doors(d)) != 0)
+		return status;
+	if (pulse_new(&d->pulse, &d->flow) < 0)
+		return fail(EX_OSERR, "Out of memory");
+	log_event(LOG_STARTED, NULL,
+		"callbackd %s started with %zu sources and %zu hooks", VERSION,
+		d->flow.config->n_sources, d->flow.config->n_hooks);
+	notify_ready();
+	return 0;
+}
+
+static void free_event(struct event *e)
+{
+	if (e)
+		event_free(e);
+}
+
+/* In reverse: no new work, what waits is committed and answered, then the rest. */
+static void leave(struct daemon *d)
+{
+	struct flow *flow = &d->flow;
+
+	flow->stopping = true;
+	if (flow->store)
+		store_close(flow->store);
+	flow->store = NULL;
+	pulse_free(d->pulse);
+	control_free(d->control);
+	listeners_close(&d->listeners);
+	dispatch_free(flow->dispatch);
+	if (flow->feed)
+		feed_free(flow->feed);
+	if (flow->fetch)
+		fetch_pool_free(flow->fetch);
+	free_event(d->on_term);
+	free_event(d->on_int);
+	free_event(d->on_hup);
+	runner_close(flow->runner);
+	if (flow->base)
+		event_base_free(flow->base);
+	config_unref(flow->config);
+}
+
+static int run(const struct options *o)
+{
+	struct daemon d = {.options = o};
+	struct rlimit before = raise_descriptor_limit();
+
+	/* The runner inherits what is there: so nothing is, no secret, no thread, no socket. */
+	int r = runner_start(&d.flow.runner, &before);
+	if (r < 0)
+		return fail(EX_OSERR, "The runner cannot be started: %s",
+			strerrordesc_np(-r));
+	umask(077);
+#ifndef __SANITIZE_ADDRESS__       /* its leak check attaches to its own process */
+	prctl(PR_SET_DUMPABLE, 0); /* secrets never reach a core file */
+#endif
+	payload_init();
+	evthread_use_pthreads();
+	int status = load_config(&d);
+	if (status == 0 && log_start() < 0)
+		status = fail(EX_OSERR, "The log thread cannot be started");
+	if (status == 0)
+		status = start(&d);
+	if (status == 0)
+		event_base_dispatch(d.flow.base);
+	leave(&d);
+	if (status == 0)
+		log_event(LOG_STOPPED, NULL, "Stopped");
+	log_stop();
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	int status;
+
+	if (parse_argv(argc, argv, &options, &status) != 0)
+		return status;
+	return options.check || options.print ? check_config(&options) : run(&options);
+}

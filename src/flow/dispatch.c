@@ -1,0 +1,370 @@
+/* The scheduler; see dispatch.h. */
+#include "flow/dispatch_private.h"
+
+#include "base/clock.h"
+#include "base/span.h"
+#include "io/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* One claim brings at most this many payloads into memory. */
+#define CLAIM_MAX 64
+
+/* ---- Lanes ---- */
+
+struct lane *dispatch_find_lane(struct dispatch *d, const char *name)
+{
+	struct map_entry *e = map_find(&d->lanes_by_name, bytes_of(name));
+	return e ? container_of(e, struct lane, by_name) : NULL;
+}
+
+struct lane *dispatch_make_lane(struct dispatch *d, const char *name)
+{
+	struct lane *l = dispatch_find_lane(d, name);
+
+	if (l || strlen(name) >= sizeof(l->name) || !(l = calloc(1, sizeof(*l))))
+		return l;
+	l->dispatch = d;
+	strcpy(l->name, name);
+	LIST_INSERT_HEAD(&d->lanes, l, link);
+	map_put(&d->lanes_by_name, &l->by_name, bytes_of(l->name));
+	return l;
+}
+
+void dispatch_take_slots(struct lane *l, unsigned n)
+{
+	l->used += n;
+	l->dispatch->used += n;
+}
+
+void dispatch_give_slots(struct lane *l, unsigned n)
+{
+	l->used -= n;
+	l->dispatch->used -= n;
+}
+
+static unsigned free_slots(const struct lane *l, const struct hook *h)
+{
+	const struct dispatch *d = l->dispatch;
+	unsigned in_all = d->flow->config->max_concurrent;
+	unsigned of_hook = h->max_concurrent > l->used ? h->max_concurrent - l->used : 0;
+	unsigned of_all = in_all > d->used ? in_all - d->used : 0;
+	return of_hook < of_all ? of_hook : of_all;
+}
+
+static bool is_due(const struct lane *l)
+{
+	return l->next_due_usec && l->next_due_usec <= clock_steady_usec();
+}
+
+/* ---- Running ---- */
+
+void dispatch_maybe_stopped(struct dispatch *d)
+{
+	if (d->used || !d->on_stopped)
+		return;
+	void (*on_stopped)(void *) = d->on_stopped;
+	d->on_stopped = NULL;
+	on_stopped(d->stopped_arg);
+}
+
+static void free_task(struct task *t)
+{
+	LIST_REMOVE(t, link);
+	map_remove(&t->dispatch->tasks_by_tag, &t->by_tag);
+	run_free(t->run);
+	free(t);
+}
+
+static void on_over(void *arg, struct run *run, const struct run_end *end)
+{
+	struct task *t = arg;
+	struct dispatch *d = t->dispatch;
+	struct lane *l = t->lane;
+	bool died = end->state == RUN_DEAD;
+
+	(void)run;
+	if (end->state == RUN_WAITING &&
+		(!l->next_due_usec || end->due_usec < l->next_due_usec))
+		l->next_due_usec = end->due_usec;
+	d->running--;
+	dispatch_give_slots(l, 1);
+	free_task(t);
+	if (died)
+		dispatch_wake_mourners(d);
+	dispatch_pump(d);
+	dispatch_maybe_stopped(d);
+}
+
+/* A slot is taken. Without memory the run stays `running` in the store until the next start. */
+void dispatch_start_claimed(
+	struct lane *l, const struct hook *h, const struct store_run *record)
+{
+	struct dispatch *d = l->dispatch;
+	struct task *t = calloc(1, sizeof(*t));
+
+	if (!t || run_start(d->flow, h, record, on_over, t, &t->run) < 0) {
+		free(t);
+		dispatch_give_slots(l, 1);
+		return;
+	}
+	t->lane = l;
+	t->dispatch = d;
+	t->tag = run_tag(t->run);
+	LIST_INSERT_HEAD(&d->tasks, t, link);
+	map_put(&d->tasks_by_tag, &t->by_tag,
+		(struct bytes){(const char *)&t->tag, sizeof(t->tag)});
+	d->running++;
+}
+
+static struct run *find_run(struct dispatch *d, uint64_t tag)
+{
+	struct map_entry *e = map_find(
+		&d->tasks_by_tag, (struct bytes){(const char *)&tag, sizeof(tag)});
+	return e ? container_of(e, struct task, by_tag)->run : NULL;
+}
+
+void dispatch_on_started(void *dispatch, uint64_t tag, int error)
+{
+	struct run *r = find_run(dispatch, tag);
+	if (r)
+		run_on_started(r, error);
+}
+
+void dispatch_on_exit(
+	void *dispatch, uint64_t tag, int status, int exec_error, const char *failed_step)
+{
+	struct run *r = find_run(dispatch, tag);
+	if (r)
+		run_on_exit(r, status, exec_error, failed_step);
+}
+
+void dispatch_on_swept(void *dispatch, uint64_t tag, unsigned n_ended)
+{
+	struct dispatch *d = dispatch;
+	struct run *r = find_run(d, tag);
+
+	if (r) {
+		run_on_swept(r);
+	} else if (tag == 0) {
+		if (n_ended)
+			log_event(LOG_RUN_RECOVERED, NULL,
+				"%u processes that a former life of this daemon had left "
+				"were ended",
+				n_ended);
+		d->ready = true;
+		dispatch_refresh(d);
+	}
+}
+
+/*
+ * A due time far beyond any delay this hook could have chosen was written under a clock that was
+ * wrong: it is due when the longest delay has passed.
+ */
+static void mend_due(struct lane *l, const struct hook *h)
+{
+	int64_t latest = clock_steady_usec() + (int64_t)h->retry_delay_max_usec +
+			 (int64_t)USEC_PER_SEC;
+	if (l->next_due_usec > latest)
+		l->next_due_usec = latest;
+}
+
+static void arm(struct dispatch *d)
+{
+	int64_t next = 0;
+	struct lane *l;
+
+	LIST_FOREACH (l, &d->lanes, link) {
+		if (!l->next_due_usec || l->claiming || is_due(l))
+			continue; /* what is due waits for a slot, not for the time */
+		if (!next || l->next_due_usec < next)
+			next = l->next_due_usec;
+	}
+	if (!next) {
+		evtimer_del(d->timer);
+		return;
+	}
+	int64_t wait = next - clock_steady_usec();
+	struct timeval tv = {(time_t)(wait > 0 ? wait / (int64_t)USEC_PER_SEC : 0),
+		(suseconds_t)(wait > 0 ? wait % (int64_t)USEC_PER_SEC : 0)};
+	evtimer_add(d->timer, &tv);
+}
+
+/* Starts what may start. Lanes take turns: the one that claims goes behind the others. */
+void dispatch_pump(struct dispatch *d)
+{
+	struct lane *l, *next;
+	LIST_HEAD(, lane) served = LIST_HEAD_INITIALIZER(served);
+
+	if (!d->ready || d->flow->stopping)
+		return;
+	for (l = LIST_FIRST(&d->lanes); l; l = next) {
+		next = LIST_NEXT(l, link);
+		const struct hook *h = config_hook(d->flow->config, bytes_of(l->name));
+		if (!h || l->claiming || !l->next_due_usec)
+			continue;
+		mend_due(l, h);
+		unsigned n = is_due(l) ? free_slots(l, h) : 0;
+		if (!n)
+			continue;
+		dispatch_claim(l, h, n < CLAIM_MAX ? n : CLAIM_MAX);
+		LIST_REMOVE(l, link);
+		LIST_INSERT_HEAD(&served, l, link);
+	}
+	struct lane *last = NULL;
+	LIST_FOREACH (l, &d->lanes, link)
+		last = l;
+	for (l = LIST_FIRST(&served); l; l = next) {
+		next = LIST_NEXT(l, link);
+		LIST_REMOVE(l, link);
+		if (last)
+			LIST_INSERT_AFTER(last, l, link);
+		else
+			LIST_INSERT_HEAD(&d->lanes, l, link);
+		last = l;
+	}
+	arm(d);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct dispatch *d = arg;
+	struct task *t, *next;
+
+	(void)fd;
+	(void)what;
+	if (!d->flow->stopping) {
+		dispatch_pump(d);
+		return;
+	}
+	for (t = LIST_FIRST(&d->tasks); t; t = next) {
+		next = LIST_NEXT(t, link);
+		run_interrupt(t->run);
+	}
+}
+
+void dispatch_wake_mourners(struct dispatch *d)
+{
+	for (size_t i = 0; i < d->flow->config->n_hooks; i++)
+		if (d->flow->config->hooks[i]->on_dead)
+			dispatch_wake(d, d->flow->config->hooks[i]->name);
+}
+
+/* ---- The doors ---- */
+
+void dispatch_refresh(struct dispatch *d)
+{
+	if (!d->ready || d->flow->stopping)
+		return;
+	if (d->asking)
+		d->ask_again = true;
+	else
+		dispatch_ask_what_waits(d);
+}
+
+bool dispatch_reserve(struct dispatch *d, const struct hook *h)
+{
+	struct lane *l = dispatch_make_lane(d, h->name);
+
+	if (!l || !d->ready || d->flow->stopping || l->claiming || is_due(l) ||
+		!free_slots(l, h))
+		return false;
+	dispatch_take_slots(l, 1);
+	return true;
+}
+
+void dispatch_release(struct dispatch *d, const char *hook)
+{
+	struct lane *l = dispatch_find_lane(d, hook);
+
+	if (!l)
+		return;
+	dispatch_give_slots(l, 1);
+	dispatch_pump(d);
+	dispatch_maybe_stopped(d);
+}
+
+void dispatch_start(struct dispatch *d, const struct store_run *record)
+{
+	struct lane *l = dispatch_find_lane(d, record->hook);
+	const struct hook *h = config_hook(d->flow->config, bytes_of(record->hook));
+
+	if (!l)
+		return;
+	if (h && !d->flow->stopping)
+		dispatch_start_claimed(l, h, record);
+	else
+		dispatch_put_back(l, record);
+	dispatch_maybe_stopped(d);
+}
+
+void dispatch_wake(struct dispatch *d, const char *hook)
+{
+	struct lane *l = dispatch_make_lane(d, hook);
+
+	if (!l)
+		return;
+	l->woken = true;
+	l->next_due_usec = clock_steady_usec();
+	dispatch_pump(d);
+}
+
+void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
+	void (*on_stopped)(void *arg), void *arg)
+{
+	struct timeval tv = {(time_t)(timeout_usec / USEC_PER_SEC),
+		(suseconds_t)(timeout_usec % USEC_PER_SEC)};
+
+	d->on_stopped = on_stopped;
+	d->stopped_arg = arg;
+	if (timeout_usec == SPAN_FOREVER)
+		evtimer_del(d->timer);
+	else
+		evtimer_add(d->timer, &tv);
+	dispatch_maybe_stopped(d);
+}
+
+unsigned dispatch_running(const struct dispatch *d)
+{
+	return d->running;
+}
+
+int dispatch_new(struct dispatch **ret, struct flow *flow)
+{
+	struct dispatch *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	d->flow = flow;
+	LIST_INIT(&d->lanes);
+	LIST_INIT(&d->tasks);
+	d->timer = evtimer_new(flow->base, on_timer, d);
+	if (!d->timer || map_init(&d->lanes_by_name) < 0 ||
+		map_init(&d->tasks_by_tag) < 0) {
+		dispatch_free(d);
+		return -ENOMEM;
+	}
+	*ret = d;
+	return 0;
+}
+
+void dispatch_free(struct dispatch *d)
+{
+	struct task *t;
+	struct lane *l;
+
+	if (!d)
+		return;
+	while ((t = LIST_FIRST(&d->tasks)))
+		free_task(t);
+	while ((l = LIST_FIRST(&d->lanes))) {
+		LIST_REMOVE(l, link);
+		free(l);
+	}
+	map_fini(&d->lanes_by_name);
+	map_fini(&d->tasks_by_tag);
+	if (d->timer)
+		event_free(d->timer);
+	free(d);
+}
