@@ -263,13 +263,17 @@ int tree_signal(const struct tree_process *p, int signal)
 	return r;
 }
 
-/* Positive: newly marked; 0: was marked before. */
-static int mark(struct tree_hunt *h, const struct tree_process *p)
+static bool is_marked(const struct tree_hunt *h, const struct tree_process *p)
 {
 	for (size_t i = 0; i < h->n_marks; i++)
 		if (h->marks[i].pid == p->pid &&
 			h->marks[i].start_ticks == p->start_ticks)
-			return 0;
+			return true;
+	return false;
+}
+
+static int mark(struct tree_hunt *h, const struct tree_process *p)
+{
 	if (h->n_marks == h->room) {
 		size_t room = h->room ? h->room * 2 : 16;
 		struct tree_mark *marks = reallocarray(h->marks, room, sizeof(*marks));
@@ -280,7 +284,7 @@ static int mark(struct tree_hunt *h, const struct tree_process *p)
 		h->room = room;
 	}
 	h->marks[h->n_marks++] = (struct tree_mark){p->pid, p->start_ticks};
-	return 1;
+	return 0;
 }
 
 int tree_hunt_step(
@@ -291,15 +295,16 @@ int tree_hunt_step(
 
 	for (size_t i = 0; i < t->size; i++) {
 		const struct tree_process *p = &t->list[i];
-		int r;
+		/* Who was found once stays found: his parents may be gone by now, and
+		 * his environment too while he is dying. */
+		bool known = !p->dead && is_marked(h, p);
 
-		if (p->dead || !is_prey(arg, p))
+		if (p->dead || (!known && !is_prey(arg, p)))
 			continue;
 		left++;
-		r = mark(h, p);
-		if (r < 0)
-			error = r;
-		if (r != 0 || !p->halted)
+		if (!known && mark(h, p) < 0)
+			error = -ENOMEM;
+		if (!known || !p->halted)
 			moving++;
 		(void)tree_signal(p, h->killing ? SIGKILL : SIGSTOP);
 	}
