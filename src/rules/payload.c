@@ -225,9 +225,7 @@ static int name_by_hash(struct bytes body, struct payload *p)
 	p->id = text_format("sha256:%s", hex);
 	if (!p->id)
 		return -ENOMEM;
-	/* The status alone says nothing, and only On=unreadable fires for it. */
-	free(p->status);
-	p->status = NULL;
+
 	p->outcome = OUTCOME_UNREADABLE;
 	return 0;
 }
@@ -244,6 +242,7 @@ int payload_read(const struct source *s, const struct message *m, struct payload
 	if (r < 0)
 		return r;
 	r = read_id(s, m, ret->json, no_json, &ret->id, &problem);
+	/* Of what cannot be read the status is not told: only On=unreadable fires for it. */
 	if (r == 0 && s->status.size > 0)
 		r = read_status(s, m, ret->json, no_json, &ret->status, &problem);
 	if (r < 0)
