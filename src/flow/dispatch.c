@@ -1,81 +1,27 @@
 /* The scheduler; see dispatch.h. */
-#include "flow/dispatch.h"
+#include "flow/dispatch_private.h"
 
 #include "base/clock.h"
-#include "base/map.h"
 #include "base/span.h"
-#include "flow/run.h"
 #include "io/log.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/queue.h>
 
-/*
- * A run that ended with the daemon is started again at most this often beyond 1 + Retries=: a
- * hook that kills its daemon ends as dead all the same.
- */
-#define EXTRA_STARTS 2
-/* A claim that failed (disk full) is tried again after this. */
-#define CLAIM_RETRY_USEC USEC_PER_SEC
 /* One claim brings at most this many payloads into memory. */
 #define CLAIM_MAX 64
 
-/* What is known of one hook's queue. Lives as long as the dispatch: names are few. */
-struct lane {
-	LIST_ENTRY(lane) link;
-	struct map_entry by_name;
-	struct dispatch *dispatch;
-	char name[65];
-	unsigned used;         /* slots: running, reserved, or being claimed */
-	int64_t next_due_usec; /* of the earliest waiting run, steady clock; 0 = none waits */
-	bool claiming;
-	bool woken; /* something was added while a claim was under way */
-	struct store_claim claim;
-	struct store_wish *dead_wishes;
-	struct config *config; /* of the claim: its wishes point into it */
-};
-
-struct task {
-	LIST_ENTRY(task) link;
-	struct map_entry by_tag;
-	struct run *run;
-	struct lane *lane;
-	struct dispatch *dispatch;
-	uint64_t tag;
-};
-
-struct dispatch {
-	struct flow *flow;
-	LIST_HEAD(, lane) lanes;
-	struct map lanes_by_name;
-	LIST_HEAD(, task) tasks;
-	struct map tasks_by_tag;
-	unsigned used;       /* sum over the lanes */
-	unsigned running;    /* tasks */
-	bool ready;          /* left-overs are gone; nothing starts before */
-	struct event *timer; /* the earliest due time, or the stop's end */
-	struct store_due due;
-	bool asking, ask_again;
-	void (*on_stopped)(void *arg);
-	void *stopped_arg;
-};
-
-static void pump(struct dispatch *d);
-static void on_due_known(struct store_op *op);
-
 /* ---- Lanes ---- */
 
-static struct lane *find_lane(struct dispatch *d, const char *name)
+struct lane *dispatch_find_lane(struct dispatch *d, const char *name)
 {
 	struct map_entry *e = map_find(&d->lanes_by_name, bytes_of(name));
 	return e ? container_of(e, struct lane, by_name) : NULL;
 }
 
-/* NULL when memory is short: the run waits in the store until somebody looks again. */
-static struct lane *make_lane(struct dispatch *d, const char *name)
+struct lane *dispatch_make_lane(struct dispatch *d, const char *name)
 {
-	struct lane *l = find_lane(d, name);
+	struct lane *l = dispatch_find_lane(d, name);
 
 	if (l || strlen(name) >= sizeof(l->name) || !(l = calloc(1, sizeof(*l))))
 		return l;
@@ -86,13 +32,13 @@ static struct lane *make_lane(struct dispatch *d, const char *name)
 	return l;
 }
 
-static void take_slots(struct lane *l, unsigned n)
+void dispatch_take_slots(struct lane *l, unsigned n)
 {
 	l->used += n;
 	l->dispatch->used += n;
 }
 
-static void give_slots(struct lane *l, unsigned n)
+void dispatch_give_slots(struct lane *l, unsigned n)
 {
 	l->used -= n;
 	l->dispatch->used -= n;
@@ -114,7 +60,7 @@ static bool is_due(const struct lane *l)
 
 /* ---- Running ---- */
 
-static void maybe_stopped(struct dispatch *d)
+void dispatch_maybe_stopped(struct dispatch *d)
 {
 	if (d->used || !d->on_stopped)
 		return;
@@ -143,24 +89,24 @@ static void on_over(void *arg, struct run *run, const struct run_end *end)
 		(!l->next_due_usec || end->due_usec < l->next_due_usec))
 		l->next_due_usec = end->due_usec;
 	d->running--;
-	give_slots(l, 1);
+	dispatch_give_slots(l, 1);
 	free_task(t);
-	for (size_t i = 0; died && i < d->flow->config->n_hooks; i++)
-		if (d->flow->config->hooks[i]->on_dead)
-			dispatch_wake(d, d->flow->config->hooks[i]->name);
-	pump(d);
-	maybe_stopped(d);
+	if (died)
+		dispatch_wake_mourners(d);
+	dispatch_pump(d);
+	dispatch_maybe_stopped(d);
 }
 
 /* A slot is taken. Without memory the run stays `running` in the store until the next start. */
-static void start(struct lane *l, const struct hook *h, const struct store_run *record)
+void dispatch_start_claimed(
+	struct lane *l, const struct hook *h, const struct store_run *record)
 {
 	struct dispatch *d = l->dispatch;
 	struct task *t = calloc(1, sizeof(*t));
 
 	if (!t || run_start(d->flow, h, record, on_over, t, &t->run) < 0) {
 		free(t);
-		give_slots(l, 1);
+		dispatch_give_slots(l, 1);
 		return;
 	}
 	t->lane = l;
@@ -212,104 +158,6 @@ void dispatch_on_swept(void *dispatch, uint64_t tag, unsigned n_ended)
 	}
 }
 
-/* ---- Claiming ---- */
-
-static void wish_for_the_dead(struct lane *l, const struct config *c)
-{
-	l->dead_wishes = calloc(c->n_hooks ? c->n_hooks : 1, sizeof(*l->dead_wishes));
-	l->claim.dead_wishes = l->dead_wishes;
-	for (size_t i = 0; l->dead_wishes && i < c->n_hooks; i++)
-		if (c->hooks[i]->on_dead && strcmp(c->hooks[i]->name, l->name) != 0)
-			l->dead_wishes[l->claim.n_dead_wishes++] = (struct store_wish){
-				.hook = c->hooks[i]->name};
-}
-
-static void end_claim(struct lane *l)
-{
-	store_op_fini(&l->claim.op);
-	free(l->dead_wishes);
-	l->dead_wishes = NULL;
-	config_unref(l->config);
-	l->config = NULL;
-	l->claiming = false;
-}
-
-/* Claimed, but nothing may start any more: put back, the attempt stays counted. */
-static void put_back(struct lane *l, const struct store_run *record)
-{
-	struct store_settle *s = calloc(1, sizeof(*s));
-
-	give_slots(l, 1);
-	if (!s)
-		return; /* still `running` in the store: the next start puts it back */
-	*s = (struct store_settle){.op = {.kind = STORE_SETTLE,
-					   .on_done = (void (*)(struct store_op *))free},
-		.run = record->number,
-		.attempt = record->attempt,
-		.state = RUN_WAITING,
-		.due_usec = clock_steady_usec(),
-		.exit_status = -1,
-		.signal = -1};
-	if (store_submit(l->dispatch->flow->store, &s->op) < 0)
-		free(s);
-}
-
-static void on_claimed(struct store_op *op)
-{
-	struct lane *l = op->arg;
-	struct dispatch *d = l->dispatch;
-	struct store_claim *c = &l->claim;
-	const struct hook *h = config_hook(d->flow->config, bytes_of(l->name));
-
-	give_slots(l, c->limit - (unsigned)(op->result == 0 ? c->n_runs : 0));
-	if (op->result == 0)
-		l->next_due_usec = c->next_due_usec;
-	else if (op->result != -ECANCELED)
-		l->next_due_usec = clock_steady_usec() + (int64_t)CLAIM_RETRY_USEC;
-	if (l->woken)
-		l->next_due_usec = clock_steady_usec();
-	for (size_t i = 0; op->result == 0 && i < c->n_runs; i++) {
-		if (h && !d->flow->stopping)
-			start(l, h, &c->runs[i]);
-		else
-			put_back(l, &c->runs[i]);
-	}
-	bool died = op->result == 0 && c->n_died;
-	if (died)
-		log_event(LOG_RUN_DEAD, &(struct log_fields){.hook = l->name},
-			"%zu runs of hook %s are dead: each of their last processes "
-			"ended "
-			"with the daemon",
-			c->n_died, l->name);
-	end_claim(l);
-	for (size_t i = 0; died && i < d->flow->config->n_hooks; i++)
-		if (d->flow->config->hooks[i]->on_dead)
-			dispatch_wake(d, d->flow->config->hooks[i]->name);
-	pump(d);
-	maybe_stopped(d);
-}
-
-static void claim(struct lane *l, const struct hook *h, unsigned limit)
-{
-	struct dispatch *d = l->dispatch;
-
-	l->claiming = true;
-	l->woken = false;
-	l->config = config_ref(d->flow->config);
-	l->claim = (struct store_claim){
-		.op = {.kind = STORE_CLAIM, .on_done = on_claimed, .arg = l},
-		.hook = l->name,
-		.limit = limit,
-		.max_attempts = h->retries + 1 + EXTRA_STARTS,
-		.now_usec = clock_steady_usec()};
-	wish_for_the_dead(l, l->config);
-	take_slots(l, limit);
-	if (store_submit(d->flow->store, &l->claim.op) < 0) {
-		give_slots(l, limit);
-		end_claim(l);
-	}
-}
-
 /*
  * A due time far beyond any delay this hook could have chosen was written under a clock that was
  * wrong: it is due when the longest delay has passed.
@@ -344,7 +192,7 @@ static void arm(struct dispatch *d)
 }
 
 /* Starts what may start. Lanes take turns: the one that claims goes behind the others. */
-static void pump(struct dispatch *d)
+void dispatch_pump(struct dispatch *d)
 {
 	struct lane *l, *next;
 	LIST_HEAD(, lane) served = LIST_HEAD_INITIALIZER(served);
@@ -360,7 +208,7 @@ static void pump(struct dispatch *d)
 		unsigned n = is_due(l) ? free_slots(l, h) : 0;
 		if (!n)
 			continue;
-		claim(l, h, n < CLAIM_MAX ? n : CLAIM_MAX);
+		dispatch_claim(l, h, n < CLAIM_MAX ? n : CLAIM_MAX);
 		LIST_REMOVE(l, link);
 		LIST_INSERT_HEAD(&served, l, link);
 	}
@@ -387,7 +235,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (!d->flow->stopping) {
-		pump(d);
+		dispatch_pump(d);
 		return;
 	}
 	for (t = LIST_FIRST(&d->tasks); t; t = next) {
@@ -396,67 +244,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* ---- What waits ---- */
-
-static void on_orphans_buried(struct store_op *op)
+void dispatch_wake_mourners(struct dispatch *d)
 {
-	struct store_orphans *o = container_of(op, struct store_orphans, op);
-
-	if (op->result == 0 && o->n_died)
-		log_event(LOG_HOOK_GONE, &(struct log_fields){.hook = op->arg},
-			"Hook %s is not configured any more; its %llu waiting runs are "
-			"dead and "
-			"can be replayed",
-			(char *)op->arg, (unsigned long long)o->n_died);
-	free(op->arg);
-	store_op_fini(op);
-	free(o);
+	for (size_t i = 0; i < d->flow->config->n_hooks; i++)
+		if (d->flow->config->hooks[i]->on_dead)
+			dispatch_wake(d, d->flow->config->hooks[i]->name);
 }
 
-static void bury_orphans(struct dispatch *d, const char *hook)
-{
-	struct store_orphans *o = calloc(1, sizeof(*o));
-	char *name = o ? bytes_dup(bytes_of(hook)) : NULL;
-
-	if (name) {
-		o->op = (struct store_op){
-			.kind = STORE_ORPHANS, .on_done = on_orphans_buried, .arg = name};
-		o->hook = name;
-		if (store_submit(d->flow->store, &o->op) == 0)
-			return;
-	}
-	free(name);
-	free(o);
-}
-
-static void ask_what_waits(struct dispatch *d)
-{
-	d->due = (struct store_due){
-		.op = {.kind = STORE_DUE, .on_done = on_due_known, .arg = d}};
-	d->asking = store_submit(d->flow->store, &d->due.op) == 0;
-	d->ask_again = false;
-}
-
-static void on_due_known(struct store_op *op)
-{
-	struct dispatch *d = op->arg;
-
-	d->asking = false;
-	for (size_t i = 0; op->result == 0 && i < d->due.n_hooks; i++) {
-		const struct store_due_hook *h = &d->due.hooks[i];
-		if (!config_hook(d->flow->config, bytes_of(h->hook))) {
-			bury_orphans(d, h->hook);
-			continue;
-		}
-		struct lane *l = make_lane(d, h->hook);
-		if (l && (!l->next_due_usec || h->next_due_usec < l->next_due_usec))
-			l->next_due_usec = h->next_due_usec;
-	}
-	store_op_fini(op);
-	if (d->ask_again)
-		ask_what_waits(d);
-	pump(d);
-}
+/* ---- The doors ---- */
 
 void dispatch_refresh(struct dispatch *d)
 {
@@ -465,56 +260,54 @@ void dispatch_refresh(struct dispatch *d)
 	if (d->asking)
 		d->ask_again = true;
 	else
-		ask_what_waits(d);
+		dispatch_ask_what_waits(d);
 }
-
-/* ---- The doors ---- */
 
 bool dispatch_reserve(struct dispatch *d, const struct hook *h)
 {
-	struct lane *l = make_lane(d, h->name);
+	struct lane *l = dispatch_make_lane(d, h->name);
 
 	if (!l || !d->ready || d->flow->stopping || l->claiming || is_due(l) ||
 		!free_slots(l, h))
 		return false;
-	take_slots(l, 1);
+	dispatch_take_slots(l, 1);
 	return true;
 }
 
 void dispatch_release(struct dispatch *d, const char *hook)
 {
-	struct lane *l = find_lane(d, hook);
+	struct lane *l = dispatch_find_lane(d, hook);
 
 	if (!l)
 		return;
-	give_slots(l, 1);
-	pump(d);
-	maybe_stopped(d);
+	dispatch_give_slots(l, 1);
+	dispatch_pump(d);
+	dispatch_maybe_stopped(d);
 }
 
 void dispatch_start(struct dispatch *d, const struct store_run *record)
 {
-	struct lane *l = find_lane(d, record->hook);
+	struct lane *l = dispatch_find_lane(d, record->hook);
 	const struct hook *h = config_hook(d->flow->config, bytes_of(record->hook));
 
 	if (!l)
 		return;
 	if (h && !d->flow->stopping)
-		start(l, h, record);
+		dispatch_start_claimed(l, h, record);
 	else
-		put_back(l, record);
-	maybe_stopped(d);
+		dispatch_put_back(l, record);
+	dispatch_maybe_stopped(d);
 }
 
 void dispatch_wake(struct dispatch *d, const char *hook)
 {
-	struct lane *l = make_lane(d, hook);
+	struct lane *l = dispatch_make_lane(d, hook);
 
 	if (!l)
 		return;
 	l->woken = true;
 	l->next_due_usec = clock_steady_usec();
-	pump(d);
+	dispatch_pump(d);
 }
 
 void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
@@ -529,7 +322,7 @@ void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
 		evtimer_del(d->timer);
 	else
 		evtimer_add(d->timer, &tv);
-	maybe_stopped(d);
+	dispatch_maybe_stopped(d);
 }
 
 unsigned dispatch_running(const struct dispatch *d)

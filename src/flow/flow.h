@@ -14,6 +14,7 @@
 
 struct dispatch;
 struct feed;
+struct upload;
 
 struct flow_counters { /* since start */
 	uint64_t accepted, repeated, refused, unverified, unavailable, unreadable;
@@ -30,6 +31,7 @@ struct flow {
 	struct fetch_pool *fetch;
 	struct dispatch *dispatch;
 	struct feed *feed;
+	struct upload *uploads; /* under way; upload.c's */
 	struct flow_counters counters;
 	int64_t started_usec; /* wall clock */
 	bool stopping;

@@ -1,0 +1,76 @@
+/*
+ * Inside of dispatch: a lane a hook, a task a running attempt. dispatch.c decides what starts;
+ * dispatch_queue.c speaks with the store about what waits. Nobody else includes this.
+ */
+#ifndef FLOW_DISPATCH_PRIVATE_H
+#define FLOW_DISPATCH_PRIVATE_H
+
+#include "base/map.h"
+#include "flow/dispatch.h"
+#include "flow/run.h"
+
+#include <sys/queue.h>
+
+/* What is known of one hook's queue. Lives as long as the dispatch: names are few. */
+struct lane {
+	LIST_ENTRY(lane) link;
+	struct map_entry by_name;
+	struct dispatch *dispatch;
+	char name[65];
+	unsigned used;         /* slots: running, reserved, or being claimed */
+	int64_t next_due_usec; /* of the earliest waiting run, steady clock; 0 = none waits */
+	bool claiming;
+	bool woken; /* something was added while a claim was under way */
+	struct store_claim claim;
+	struct store_wish *dead_wishes;
+	struct config *config; /* of the claim: its wishes point into it */
+};
+
+struct task {
+	LIST_ENTRY(task) link;
+	struct map_entry by_tag;
+	struct run *run;
+	struct lane *lane;
+	struct dispatch *dispatch;
+	uint64_t tag;
+};
+
+struct dispatch {
+	struct flow *flow;
+	LIST_HEAD(, lane) lanes;
+	struct map lanes_by_name;
+	LIST_HEAD(, task) tasks;
+	struct map tasks_by_tag;
+	unsigned used;       /* sum over the lanes */
+	unsigned running;    /* tasks */
+	bool ready;          /* left-overs are gone; nothing starts before */
+	struct event *timer; /* the earliest due time, or the stop's end */
+	struct store_due due;
+	bool asking, ask_again;
+	void (*on_stopped)(void *arg);
+	void *stopped_arg;
+};
+
+struct lane *dispatch_find_lane(struct dispatch *d, const char *name);
+/* NULL when memory is short: the run waits in the store until somebody looks again. */
+struct lane *dispatch_make_lane(struct dispatch *d, const char *name);
+void dispatch_take_slots(struct lane *l, unsigned n);
+void dispatch_give_slots(struct lane *l, unsigned n);
+/* Starts what may start now, sleeps until the next is due. */
+void dispatch_pump(struct dispatch *d);
+/* Tells dispatch_stop()'s caller when nothing is left. */
+void dispatch_maybe_stopped(struct dispatch *d);
+/* The start of a claimed run whose slot is taken. */
+void dispatch_start_claimed(
+	struct lane *l, const struct hook *h, const struct store_run *record);
+/* A hook died for good: those with On=dead may have a run waiting. */
+void dispatch_wake_mourners(struct dispatch *d);
+
+/* Takes `limit` slots and as many due runs of this lane from the store, and starts them. */
+void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit);
+/* Claimed, but nothing may start any more: back to waiting. Gives its slot back. */
+void dispatch_put_back(struct lane *l, const struct store_run *record);
+/* Asks the store which hooks have runs waiting, makes their lanes, buries what has no hook. */
+void dispatch_ask_what_waits(struct dispatch *d);
+
+#endif
