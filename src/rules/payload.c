@@ -11,6 +11,7 @@
 #include "rules/payload_memory.h"
 #include "rules/payload_scan.h"
 #include "rules/verify.h"
+#include "rules/words.h"
 
 #include <errno.h>
 
@@ -100,25 +101,17 @@ json_t *payload_parse(struct bytes body, const char **ret_problem)
 	return r == 0 ? json : NULL;
 }
 
-static bool words_hold(const struct words *w, struct bytes word)
-{
-	for (size_t i = 0; i < w->size; i++)
-		if (bytes_equal_nocase(bytes_of(w->list[i]), word))
-			return true;
-	return false;
-}
-
 enum outcome payload_outcome(
 	const struct source *s, struct bytes status, bool *ret_unknown)
 {
 	*ret_unknown = false;
-	if (words_hold(&s->success, status))
+	if (words_contain_nocase(&s->success, status))
 		return OUTCOME_SUCCESS;
-	if (words_hold(&s->error, status))
+	if (words_contain_nocase(&s->error, status))
 		return OUTCOME_ERROR;
-	if (words_hold(&s->canceled, status))
+	if (words_contain_nocase(&s->canceled, status))
 		return OUTCOME_CANCELED;
-	*ret_unknown = !words_hold(&s->pending, status);
+	*ret_unknown = !words_contain_nocase(&s->pending, status);
 	return OUTCOME_PENDING;
 }
 
