@@ -85,6 +85,7 @@ void http_reply(struct http_request *r, int status, const char *type, struct byt
  * how many bytes may be buffered before the peer is too slow to keep; write returns
  * -EPIPE then, and the stream is over. */
 void http_stream_begin(struct http_request *r, int status, const char *type);
+size_t http_stream_room(const struct http_request *r);
 int http_stream_write(struct http_request *r, struct bytes data);
 void http_stream_end(struct http_request *r);
 

@@ -59,6 +59,7 @@ int runner_start(struct runner **ret, const struct rlimit *nofile)
 	struct runner *r = calloc(1, sizeof(*r));
 	struct rlimit limit = *nofile;
 	int sockets[2], error;
+	sigset_t all, old;
 
 	if (!r)
 		return -ENOMEM;
@@ -77,15 +78,18 @@ int runner_start(struct runner **ret, const struct rlimit *nofile)
 		error = -errno;
 		goto fail;
 	}
+	/* A ^C between here and its own settings must not end it. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
 	r->pid = fork();
-	if (r->pid < 0) {
-		error = -errno;
-		goto fail;
-	}
 	if (r->pid == 0) {
 		close(sockets[0]);
 		runner_process_main(sockets[1], &limit, r->cgroup);
 	}
+	error = -errno;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (r->pid < 0)
+		goto fail;
 	close(sockets[1]);
 	r->socket = sockets[0];
 	*ret = r;

@@ -1,7 +1,8 @@
 /*
  * What may follow what in the life of a run; see the picture in the header. A run may begin
- * as running: where a slot is free it is made and claimed in one commit. Done and dead are
- * final, a replay is a run of its own.
+ * as running: where a slot is free it is made and claimed in one commit. Done is final, dead
+ * nearly so: it may be discarded, which takes it off the list of the dead. A replay is a run
+ * of its own.
  */
 #include "rules/runstate.h"
 
@@ -11,6 +12,7 @@ static const bool allowed[RUN_STATE_MAX][RUN_STATE_MAX] = {
 	[RUN_NONE] = {[RUN_WAITING] = true, [RUN_RUNNING] = true},
 	[RUN_WAITING] = {[RUN_RUNNING] = true, [RUN_DEAD] = true},
 	[RUN_RUNNING] = {[RUN_WAITING] = true, [RUN_DONE] = true, [RUN_DEAD] = true},
+	[RUN_DEAD] = {[RUN_DONE] = true},
 };
 
 static const char *const names[RUN_STATE_MAX] = {

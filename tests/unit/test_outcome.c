@@ -71,7 +71,7 @@ static void test_runs(void **state)
 		[RUN_WAITING] = "--R-D",
 		[RUN_RUNNING] = "-W-OD",
 		[RUN_DONE] = "-----",
-		[RUN_DEAD] = "-----",
+		[RUN_DEAD] = "---O-",
 	};
 	static const char *const names[] = {"", "waiting", "running", "done", "dead"};
 
