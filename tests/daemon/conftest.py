@@ -33,9 +33,9 @@ def _built():
 
 
 @pytest.fixture
-def recorder(tmp_path):
+def recorder(tmp_path_factory):
     """A hook that notes down its runs: Exec={recorder.exec}."""
-    r = Recorder(str(tmp_path))
+    r = Recorder(str(tmp_path_factory.mktemp("recorder")))  # tmp_path is the test's own
     yield r
     r.close()
 
