@@ -234,11 +234,11 @@ static int add_dropins(
 static char *directory_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	CLEANUP(freep)
-	char *directory =
-		!slash          ? strdup(".")
-		: slash == path ? strdup("/")
-				: bytes_dup((struct bytes){path, (size_t)(slash - path)});
+	struct bytes parent = bytes_of(".");
+	if (slash)
+		parent = slash == path ? bytes_of("/")
+				       : (struct bytes){path, (size_t)(slash - path)};
+	CLEANUP(freep) char *directory = bytes_dup(parent);
 	if (!directory)
 		return NULL;
 	char *whole = realpath(directory, NULL);

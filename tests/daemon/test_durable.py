@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -69,12 +70,12 @@ def trace_of(d, n, connections=4):
          "-e", "trace=fdatasync,fsync,read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg"],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with open(f"/proc/{d.process.pid}/status") as status:
-            if f"TracerPid:\t{tracer.pid}" in status.read():
-                break
-    else:
+    # Every thread must be traced before the first callback: the writer's syncs are what counts.
+    tasks = Path(f"/proc/{d.process.pid}/task")
+    traced = f"TracerPid:\t{tracer.pid}\n"
+    try:
+        until(lambda: all(traced in (t / "status").read_text() for t in tasks.iterdir()))
+    except AssertionError:
         tracer.kill()
         pytest.skip("strace cannot attach here: " + tracer.communicate()[1])
 
