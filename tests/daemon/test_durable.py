@@ -28,7 +28,9 @@ def post(connection, id):
     return reply.status
 
 
-LINE = re.compile(r"^(\d+)\s+(\w+)\((.*)")
+CALL = re.compile(r"^(\d+)\s+(?:(\w+)\((.*)|<\.\.\. (\w+) resumed>(.*))")
+READS = ("read", "readv", "recv", "recvfrom", "recvmsg")
+WRITES = ("write", "writev", "send", "sendto", "sendmsg")
 
 
 def judge(trace):
@@ -36,29 +38,27 @@ def judge(trace):
     (answers, bad): how many 200s were written, and those written before an fdatasync returned
     that began after the request was read from its connection.
     """
-    read_at, synced, begun = {}, 0, {}
+    read_at, synced, unfinished = {}, 0, {}
     answers = bad = 0
     for number, line in enumerate(trace, 1):
-        m = LINE.match(line)
-        resumed = re.match(r"^(\d+)\s+<\.\.\. fdatasync resumed>(.*)", line)
-        if resumed and "= 0" in resumed[2]:
-            synced = max(synced, begun.pop(resumed[1], 0))
-            continue
+        m = CALL.match(line)
         if not m:
             continue
-        pid, call, rest = m.groups()
-        fd = rest.split(",", 1)[0]
-        if call == "fdatasync":
-            if "unfinished" in rest:
-                begun[pid] = number
-            elif "= 0" in rest:
-                synced = max(synced, number)
-        elif "POST /callback" in rest and call in ("read", "readv", "recv", "recvfrom", "recvmsg"):
+        pid, call, rest = m[1], m[2] or m[4], m[3] or m[5] or ""
+        if m[2]:
+            begun, fd = number, rest.split(",", 1)[0].split(" ", 1)[0].rstrip(")")
+            if "<unfinished ...>" in rest:
+                unfinished[pid] = (begun, fd)
+        else:
+            begun, fd = unfinished.pop(pid, (0, None))
+        if call == "fdatasync" and rest.endswith("= 0"):
+            synced = max(synced, begun)
+        elif call in READS and "POST /callback" in rest:
             read_at[fd] = number
-        elif "HTTP/1.1 200" in rest and call in ("write", "writev", "send", "sendto", "sendmsg"):
+        elif call in WRITES and "HTTP/1.1 200" in rest:
             answers += 1
-            if synced <= read_at.get(fd, number):
-                bad += 1
+            # A request that was never seen read counts as bad: nobody can vouch for it.
+            bad += synced <= read_at.get(fd, number)
     return answers, bad
 
 
@@ -115,6 +115,10 @@ def test_the_judge_sees_a_store_that_does_not_sync(run_daemon):
     during = ['2 fdatasync(9 <unfinished ...>', '1 read(7, "POST /callback/s HTTP/1.1", 99) = 99',
               '2 <... fdatasync resumed>) = 0', '1 writev(7, [{"HTTP/1.1 200 OK"}], 1) = 9']  # fmt: skip
     assert judge(during) == (1, 1)
+    torn = ['1 read(7,  <unfinished ...>', '2 futex(1) = 0', '1 <... read resumed>"POST /callback/s HTTP/1.1", 99) = 99',
+            '2 fdatasync(9 <unfinished ...>', '1 epoll_wait(3) = 0', '2 <... fdatasync resumed>) = 0',
+            '1 writev(7, [{"HTTP/1.1 200 OK"}], 1) = 9']  # fmt: skip
+    assert judge(torn) == (1, 0)
 
 
 @pytest.mark.timeout(300)

@@ -1,9 +1,16 @@
 /*
  * One message and its source, to be changed before it is verified: what the tests of
- * verification share. Include in one file, behind cmocka.h.
+ * verification share. Include in one file.
  */
 #ifndef VERIFY_TRIAL_H
 #define VERIFY_TRIAL_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/codec.h"
 #include "base/macros.h"
