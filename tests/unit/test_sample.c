@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -27,6 +28,17 @@ struct fixture {
 	struct bytes token;
 	struct sample sample;
 };
+
+/* Not field_list_add(): a configuration may not name form: yet. */
+static void set_field(struct field_list *l, const char *text)
+{
+	const char *reason;
+
+	l->fields = calloc(1, sizeof(*l->fields));
+	l->size = 1;
+	assert_non_null(l->fields);
+	assert_int_equal(field_parse(l->fields, text, &reason), 0);
+}
 
 static void set_up(struct fixture *f, unsigned verify, const char *id, const char *status)
 {
@@ -50,9 +62,9 @@ static void set_up(struct fixture *f, unsigned verify, const char *id, const cha
 			.tolerance_usec = 300000000}};
 	assert_int_equal(
 		field_parse(&f->s.signature.place, "header:X-Signature", &reason), 0);
-	assert_int_equal(field_list_add(&f->s.id, id, &reason), 0);
+	set_field(&f->s.id, id);
 	if (status)
-		assert_int_equal(field_list_add(&f->s.status, status, &reason), 0);
+		set_field(&f->s.status, status);
 }
 
 static void tear_down(struct fixture *f)
@@ -130,14 +142,15 @@ static void assert_says(const struct fixture *f, const char *id, const char *sta
 static void verifies_and_tampered_does_not(void **state)
 {
 	static const unsigned schemes[] = {
-		VERIFY_HMAC, VERIFY_HEADER, VERIFY_TOKEN, VERIFY_STANDARD_WEBHOOKS};
+		VERIFY_HMAC, VERIFY_HEADER, VERIFY_TOKEN, VERIFY_BASIC};
 	struct fixture f;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
 		set_up(&f, schemes[i], "/data/id", "/status");
 		assert_int_equal(make(&f, json_pack("{s:s}", "id", "x")), 0);
-		assert_int_equal(verdict(&f), VERIFY_OK);
+		if (verdict(&f) != VERIFY_OK)
+			fail_msg("scheme %#x does not verify", schemes[i]);
 		assert_says(&f, "test-x", "DONE");
 		tear_down(&f);
 
@@ -207,9 +220,6 @@ static void says_what_cannot_be_made(void **state)
 
 	(void)state;
 	set_up(&f, VERIFY_HMAC, "/id", "/id/status");
-	assert_int_equal(make(&f, json_object()), 1);
-	tear_down(&f);
-	set_up(&f, VERIFY_HMAC, "/id", "form:status");
 	assert_int_equal(make(&f, json_object()), 1);
 	tear_down(&f);
 	set_up(&f, VERIFY_HMAC, "/id", "/status");
