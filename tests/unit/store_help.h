@@ -65,6 +65,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	memset(&fix, 0, sizeof(fix));
+	alarm(120); /* an answer that never comes ends the test, not the day */
 	snprintf(fix.directory, sizeof(fix.directory), "/tmp/test-store-XXXXXX");
 	assert_non_null(mkdtemp(fix.directory));
 	fix.base = event_base_new();
