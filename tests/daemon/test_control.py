@@ -196,41 +196,63 @@ def test_watch_without_gap_or_double(d):
         send(d, f"w{i}", source="t")
     w = Watch(d, "?after=0")
     live = Watch(d)
-    stop = threading.Event()
     senders = [threading.Thread(target=lambda n=n: [send(d, f"x{n}-{i}", source="t")
                                                     for i in range(50)]) for n in range(3)]
     for t in senders:
         t.start()
     for t in senders:
         t.join()
-    late = Watch(d, f"?after=100")
+    late = Watch(d, "?after=100")
     want = {f"w{i}" for i in range(300)} | {f"x{n}-{i}" for n in range(3) for i in range(50)}
     until(lambda: {l["job"]["id"] for l in w.lines if "job" in l} == want)
     until(lambda: len(live.lines) >= 150)
     until(lambda: late.lines and late.lines[-1]["seq"] == w.lines[-1]["seq"])
-    stop.set()
     seqs = [l["seq"] for l in w.lines]
     assert seqs == sorted(set(seqs)) and seqs[-1] - seqs[0] == len(seqs) - 1
     assert [l["seq"] for l in late.lines] == [s for s in seqs if s > 100]
     assert [l["seq"] for l in live.lines] == seqs[-150:]
 
 
-def test_a_slow_watcher_costs_nothing_and_loses_nothing(d):
+def test_watchers_that_begin_in_a_burst(d):
+    """The seam between history and live, many times, while others commit."""
+    count, workers = 120, 4
+    senders = [threading.Thread(target=lambda n=n: [send(d, f"b{n}-{i}", source="t")
+                                                    for i in range(count)])
+               for n in range(workers)]
+    for t in senders:
+        t.start()
+    watches = []
+    while any(t.is_alive() for t in senders):
+        watches.append(Watch(d, "?after=0"))
+        time.sleep(0.005)
+    for t in senders:
+        t.join()
+    send(d, "end", source="t")
+    end = lambda w: w.lines and w.lines[-1]["job"]["id"] == "end"
+    until(lambda: all(end(w) for w in watches))
+    for w in watches:
+        seqs = [line["seq"] for line in w.lines]
+        assert seqs == list(range(seqs[0], seqs[0] + count * workers + 1))
+
+
+def test_a_slow_watcher_costs_a_constant_and_loses_nothing(d):
     w = UnixConnection(d.control_socket, 30)
     w.request("GET", "/v1/watch?after=0")
     answer = w.getresponse()
-    for i in range(900):  # far more than socket and buffer hold
-        send(d, f"slow-{i}-" + "x" * 230, source="t", pad="")
-    for i in range(900):
-        send(d, f"slow-{i}-" + "x" * 230, source="t", status="failed")
+    for i in range(1800):  # far more than socket and buffer hold
+        send(d, f"{i}" + 240 * '"', 250 * '"', source="t")
     send(d, "last", source="t")
-    seqs = []
+    seqs, size = [], 0
     while True:
-        line = json.loads(answer.readline())
+        data = answer.readline()
+        size += len(data)
+        line = json.loads(data)
         seqs.append(line["seq"])
         if line["job"]["id"] == "last":
             break
-    assert seqs == list(range(seqs[0], seqs[0] + len(seqs))) and len(seqs) >= 901
+    assert seqs == list(range(seqs[0], seqs[0] + 1801)) and size > 2 << 20
+    send(d, "live again", source="t")
+    assert json.loads(answer.readline())["job"]["id"] == "live again"
     w.close()
 
 
