@@ -97,12 +97,11 @@ void http_header(struct http_request *r, const char *name, const char *value);
 void http_reply(struct http_request *r, int status, const char *type, struct bytes body);
 /*
  * An endless answer (chunked, or to HTTP/1.0 until the close): begin, any number of writes,
- * end. A write while more than http_stream_room() bytes still wait for the peer returns
- * -EPIPE: the peer is too slow to keep or gone, the stream is over, and on_end comes from
- * the loop (http_stream_end() then does nothing).
+ * end. http_stream_room() is how many bytes may still be buffered; a write that finds none
+ * left returns -EPIPE: the peer is too slow to keep, or gone. The stream is over then, and
+ * on_end comes from the loop (http_stream_end() in between does nothing).
  */
 void http_stream_begin(struct http_request *r, int status, const char *type);
-size_t http_stream_room(const struct http_request *r);
 int http_stream_write(struct http_request *r, struct bytes data);
 void http_stream_end(struct http_request *r);
 size_t http_stream_room(const struct http_request *r);

@@ -4,6 +4,7 @@
  * would hold the writer up ends early, with a cursor.
  */
 #include "base/clock.h"
+#include "io/store_exec.h"
 #include "io/store_private.h"
 
 #include <errno.h>

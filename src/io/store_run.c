@@ -6,6 +6,7 @@
  * Due times are of clock_steady_usec(): they do not move with a wall clock that is set.
  */
 #include "base/clock.h"
+#include "io/store_exec.h"
 #include "io/store_private.h"
 
 #include <assert.h>

@@ -131,7 +131,7 @@ static void on_end(void *arg, struct http_request *r)
 		w->held = NULL;
 }
 
-static void on_drained(void *arg)
+static inline void on_drained(void *arg)
 {
 	((struct world *)arg)->drained++;
 }
@@ -332,7 +332,7 @@ static const char *statuses(struct client *c, bool head, struct bytes *ret_rest)
 	return out;
 }
 
-static bool got(struct client *c, const char *expected)
+static inline bool got(struct client *c, const char *expected)
 {
 	client_read(c);
 	return strcmp(statuses(c, false, NULL), expected) == 0;

@@ -141,7 +141,7 @@ static void test_secret_beside(void **state)
 	config_unref(c);
 	put("secret", 0644, "beside\n");
 	config_unref(load(false, 0,
-		"D/c.conf:3: warning: SecretFile=secret: D/secret: others can read it "
+		"D/c.conf:3: SecretFile=secret: D/secret: others can read it "
 		"(mode 0644)\n"));
 	put("secret", 0600, "\n");
 	load(false, 1, "D/c.conf:3: SecretFile=secret: the file is empty\n");
@@ -183,7 +183,7 @@ static void test_missing_secret(void **state)
 		"D/c.conf:3: SecretFile=secret: D/secret: No such file or directory, and "
 		"there is no $CREDENTIALS_DIRECTORY\n");
 	config_unref(load(true, 0,
-		"D/c.conf:3: warning: SecretFile=secret: D/secret: No such file or "
+		"D/c.conf:3: SecretFile=secret: D/secret: No such file or "
 		"directory, and there is no $CREDENTIALS_DIRECTORY\n"));
 	setenv("CREDENTIALS_DIRECTORY", directory, 1);
 	load(true, 1,
@@ -235,7 +235,7 @@ static void test_tls_files(void **state)
 	config_unref(c);
 	put("key.pem", 0604, "key");
 	config_unref(load(false, 0,
-		"D/c.conf:4: warning: TLSKeyFile=key.pem: D/key.pem: others can read it "
+		"D/c.conf:4: TLSKeyFile=key.pem: D/key.pem: others can read it "
 		"(mode 0604)\n"));
 }
 
@@ -298,7 +298,7 @@ static void test_sample(void **state)
 	}
 	fclose(f);
 	CLEANUP(freep)
-	char *said = text_format("D/c.conf:%u: warning: " NO_PUBLIC_URL, at);
+	char *said = text_format("D/c.conf:%u: " NO_PUBLIC_URL, at);
 	put("c.conf", 0644, plain.data);
 	struct config *c = load(false, 0, said);
 	assert_int_equal(c->n_sources, 1);

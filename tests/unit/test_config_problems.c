@@ -74,6 +74,7 @@ static const struct complaint errors[] = {
 	{"[Daemon x]\n", "[Daemon] has no name"},
 	{"[Daemon]\nRetries=1\n", "f:2: Retries= belongs into [Hook NAME], not into"},
 	{"[Daemon]\nlisten=\n", "did you mean Listen=?"},
+	{"[Daemon]\nRetrys=1\n", "did you mean Retries= of [Hook NAME]?"},
 	{"[Daemon]\nQwertz=\n", "unknown key Qwertz= in [Daemon]\n"},
 	{"[Daemon]\nSecretFil\033=\n", "unknown key SecretFil\\x1B="},
 	/* values */
@@ -190,7 +191,7 @@ static const struct complaint errors[] = {
 
 static const struct complaint warnings[] = {
 	{"[Source a]\nVerify=hmac\nSecretFile=open\n",
-		"f:3: warning: SecretFile=open: others can read it"},
+		"f:3: SecretFile=open: others can read it"},
 	{OPEN "SecretFile=s\n", "SecretFile= is of no use beside Verify=none"},
 	{OPEN "UploadURL=https://h/u\n", "UploadURL= without PublicURL="},
 	{"[Source a]\nPreset=eachlabs\n", "without SecretFile= only tokens of uploads"},
@@ -200,7 +201,7 @@ static const struct complaint warnings[] = {
 	{"[Source a]\nVerify=hmac\nSecretFile=s\nTimestampHeader=X-T\n",
 		"does not cover {timestamp}"},
 	{"[Hook h]\nExec=/bin/true --size=${CALLBACK_SIZE}\n",
-		"f:2: warning: Exec=: ${CALLBACK_SIZE} is neither built in nor in "
+		"f:2: Exec=: ${CALLBACK_SIZE} is neither built in nor in "
 		"Export="},
 };
 
@@ -223,7 +224,7 @@ static void test_checking_without_credentials(void **state)
 	static const char text[] = "[Source a]\nVerify=hmac\nSecretFile=gone\n";
 	(void)state;
 	assert_says(text, false, 1, "f:3: SecretFile=gone: no such file\n");
-	assert_says(text, true, 0, "f:3: warning: SecretFile=gone: no such file\n");
+	assert_says(text, true, 0, "f:3: SecretFile=gone: no such file\n");
 	assert_says("[Source a]\nVerify=hmac\nSecretFile=/gone\n", true, 1,
 		"f:3: SecretFile=/gone: no such file\n");
 }
