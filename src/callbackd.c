@@ -149,6 +149,7 @@ static void stop(struct daemon *d)
 		dispatch_running(d->flow.dispatch));
 	/* One more than there are, so that neither ends the loop from within this function. */
 	d->open_parts = 3;
+	control_stop(d->control);
 	listeners_drain(&d->listeners, stop_part, d);
 	dispatch_stop(d->flow.dispatch, timeout_usec, stop_part, d);
 	stop_part(d);
@@ -382,6 +383,8 @@ static void leave(struct daemon *d)
 	struct flow *flow = &d->flow;
 
 	flow->stopping = true;
+	if (d->control) /* the last answers go out */
+		event_base_loop(flow->base, EVLOOP_NONBLOCK);
 	if (flow->store)
 		store_close(flow->store);
 	flow->store = NULL;

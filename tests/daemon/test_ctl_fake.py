@@ -17,7 +17,7 @@ CTL = str(build_directory() / "callbackctl")
 
 STATUS = {
     "version": "0.1.0", "pid": 7, "uptime_seconds": 65, "config_path": "/etc/x.conf",
-    "listeners": ["127.0.0.1:8080"], "stopping": False,
+    "listeners": [{"kind": "public", "address": "127.0.0.1:8080"}], "stopping": False,
     "store": {"healthy": True, "jobs": 3, "jobs_pending": 1, "size_bytes": 4096},
     "runs": {"waiting": 1, "running": 0, "dead": 0, "slots": 32, "slots_used": 0},
     "callbacks": {"accepted": 5}, "last_error": None,
@@ -115,6 +115,7 @@ def test_status(fake):
     r = ctl(fake, "status")
     assert r.returncode == 0
     assert "0.1.0, pid 7, up 1min 5s" in r.stdout and "src other" in r.stdout
+    assert "127.0.0.1:8080" in r.stdout
     assert json.loads(ctl(fake, "--json", "status").stdout) == STATUS
     assert json.loads(ctl(fake, "status", "--json").stdout) == STATUS
 

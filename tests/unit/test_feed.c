@@ -62,6 +62,7 @@ static struct feed *new_feed(void)
 	static struct flow flow;
 	struct feed *f;
 
+	flow.store = (struct store *)(void *)&watching; /* there is one */
 	watching = 0;
 	switched = 0;
 	assert_int_equal(feed_new(&f, &flow), 0);
