@@ -360,7 +360,6 @@ static void test_second_opinion(void **state)
 		{ours, 0},
 		{"POST /b HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\n", -EBADMSG},
 		{"POST /a HTTP/1.0\r\n" H "Content-Length: 5\r\n\r\n", -EBADMSG},
-		{"PUT  /a HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\n", -EBADMSG},
 		{"PUT /a HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\n", -EBADMSG},
 		{"POST /a HTTP/1.1\r\n" H "Content-Length: 6\r\n\r\n", -EBADMSG},
 		{"POST /a HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n", -EBADMSG},
