@@ -313,6 +313,9 @@ static const char *const unsound[] = {
 	"Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n c\r\n\r\n",
 	"POST /echo HTTP/1.1\r\n" H
 	"Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\rc\r\n\r\n",
+	/* the second opinion: llhttp has no obs-text there */
+	"POST /echo HTTP/1.1\r\n" H
+	"Transfer-Encoding: chunked\r\n\r\n1;a=\"\xee\"\r\na\r\n0\r\n\r\n",
 	"GET /echo\r\n\r\n",
 	"GET /echo HTTP/1.1\nHost: a\n\n",
 	"GET /echo HTTP/2.0\r\n\r\n",
