@@ -388,19 +388,6 @@ static int copy_headers(struct fetch *f, const char *const *headers)
 	return 0;
 }
 
-static int copy_body(struct fetch *f, struct bytes body)
-{
-	if (!body.data)
-		return 0;
-	f->body = malloc(body.size + 1);
-	if (!f->body)
-		return -ENOMEM;
-	memcpy(f->body, body.data, body.size);
-	f->body[body.size] = '\0';
-	f->body_size = body.size;
-	return 0;
-}
-
 /* An option that cannot be set is a limit that does not hold: `ok` remembers it. */
 #define SET(option, value) \
 	(ok = ok && curl_easy_setopt(f->easy, option, value) == CURLE_OK)
@@ -482,8 +469,10 @@ int fetch_start(struct fetch_pool *p, const struct fetch_request *request,
 	f->on_done = on_done;
 	f->arg = arg;
 	r = copy_headers(f, request->headers);
-	if (!r)
-		r = copy_body(f, request->body);
+	f->body = bytes_dup(request->body);
+	f->body_size = request->body.size;
+	if (!r && request->body.data && !f->body)
+		r = -ENOMEM;
 	if (!r) {
 		f->easy = curl_easy_init();
 		if (!f->easy || !set_limits(f, request) || !set_peer(f, request) ||

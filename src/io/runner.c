@@ -59,6 +59,7 @@ int runner_start(struct runner **ret, const struct rlimit *nofile)
 	struct runner *r = calloc(1, sizeof(*r));
 	struct rlimit limit = *nofile;
 	int sockets[2], error;
+	sigset_t all, old;
 
 	if (!r)
 		return -ENOMEM;
@@ -77,15 +78,18 @@ int runner_start(struct runner **ret, const struct rlimit *nofile)
 		error = -errno;
 		goto fail;
 	}
+	/* A ^C between here and its own settings must not end it. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
 	r->pid = fork();
-	if (r->pid < 0) {
-		error = -errno;
-		goto fail;
-	}
 	if (r->pid == 0) {
 		close(sockets[0]);
 		runner_process_main(sockets[1], &limit, r->cgroup);
 	}
+	error = -errno;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (r->pid < 0)
+		goto fail;
 	close(sockets[1]);
 	r->socket = sockets[0];
 	*ret = r;
@@ -137,6 +141,7 @@ static void sweep_all(struct runner *r)
 	unsigned n;
 
 	(void)tree_hunt_all(&s.tree, is_of_daemon, &s, GONE_MAX_USEC, &n);
+	(void)tree_end_children(GONE_MAX_USEC);
 	for (int i = 0; r->cgroup && i < 50; i++) {
 		s.n_left = 0;
 		if (cgroup_each(r->cgroup, r->prefix, on_leaf, &s) < 0 || !s.n_left)
@@ -144,7 +149,6 @@ static void sweep_all(struct runner *r)
 		poll(NULL, 0, 10);
 	}
 	tree_fini(&s.tree);
-	(void)waitpid(r->pid, NULL, WNOHANG);
 }
 
 static void drop_queue(struct runner *r)

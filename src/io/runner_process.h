@@ -11,7 +11,7 @@
 
 #include <sys/resource.h>
 
-/* In the child of runner_start. Takes the socket over and closes all else but standard
+/* In the child of runner_start, with all signals blocked. Takes the socket over and closes all else but standard
  * error; never returns to what it was forked from. `cgroup` may be NULL. */
 _Noreturn void runner_process_main(
 	int socket, const struct rlimit *nofile, struct cgroup *cgroup);

@@ -51,9 +51,9 @@ static void check_sources(
 			}
 		}
 		findings_error(&b->findings, settings_of(s, "Source")->at,
-			"Source=%s: there is no such source%s%s",
+			"Source=%s: there is no such source%s%s%s",
 			findings_quote(name).text, nearest ? "; did you mean " : "",
-			nearest ? nearest : "");
+			nearest ? nearest : "", nearest ? "?" : "");
 	}
 }
 

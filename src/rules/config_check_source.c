@@ -128,14 +128,13 @@ static void check_urls(
 		findings_error(&b->findings, settings_of(s, "StatusURL")->at,
 			"StatusURL= must hold {id}, which stands for the job's id");
 	const struct setting *upload = settings_of(s, "UploadURL");
-	if (upload->size > 0 && upload->values[0].origin == ORIGIN_FILE &&
-		!has_public_url(b))
+	if (!source->upload_url || upload->values[0].origin != ORIGIN_FILE)
+		return;
+	if (!has_public_url(b))
 		findings_warning(&b->findings, upload->at,
 			"UploadURL= without PublicURL= in [Daemon]: uploads will be "
 			"refused, there is no callback URL to give");
-	if (upload->size > 0 && settings_of(s, "Verify")->size > 0 &&
-		upload->values[0].origin == ORIGIN_FILE && source->verify != 0 &&
-		!(source->verify & (VERIFY_TOKEN | VERIFY_NONE)))
+	if (source->verify != 0 && !(source->verify & (VERIFY_TOKEN | VERIFY_NONE)))
 		findings_warning(&b->findings, upload->at,
 			"UploadURL= without Verify=token: the tokens of uploads will "
 			"not verify");

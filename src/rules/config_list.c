@@ -209,12 +209,11 @@ static int convert_exec(struct convert *c)
 	if (r < 0)
 		return r;
 	if (r > 0)
-		config_refuse(c, v, "%s", reason);
+		findings_error(&c->build->findings, v->at, "Exec=: %s", reason);
 	else if (((struct words *)c->at)->size == 0)
-		config_refuse(c, v, "a command is wanted");
+		findings_error(&c->build->findings, v->at, "Exec=: a command is wanted");
 	if (warning)
-		findings_warning(&c->build->findings, v->at, "%s=%s: %s", c->key->name,
-			findings_quote(bytes_of(v->text)).text, warning);
+		findings_warning(&c->build->findings, v->at, "Exec=: %s", warning);
 	return 0;
 }
 

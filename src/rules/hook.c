@@ -22,14 +22,19 @@ void hook_free(struct hook *h)
 	free(h);
 }
 
-bool hook_wants(const struct hook *h, const char *source, enum outcome outcome,
-	const char *status)
+bool hook_takes_source(const struct hook *h, const char *source)
 {
 	bool named = h->sources.size == 0;
 	/* Names of sources are compared exactly: a and A are two. */
 	for (size_t i = 0; !named && i < h->sources.size; i++)
 		named = strcmp(h->sources.list[i], source) == 0;
-	if (!named || outcome == OUTCOME_NONE)
+	return named;
+}
+
+bool hook_wants(const struct hook *h, const char *source, enum outcome outcome,
+	const char *status)
+{
+	if (!hook_takes_source(h, source) || outcome == OUTCOME_NONE)
 		return false;
 	if (h->on_outcomes >> outcome & 1)
 		return true;

@@ -350,8 +350,8 @@ size_t key_distance(struct bytes written, struct bytes meant)
 		above = row;
 		row = free_row;
 	}
-	size_t slips = 1 + least(written.size, meant.size) / 4;
-	return above[meant.size] <= slips ? above[meant.size] : SIZE_MAX;
+	size_t size = least(written.size, meant.size), distance = above[meant.size];
+	return distance < size && distance <= 1 + size / 4 ? distance : SIZE_MAX;
 }
 
 const char *key_nearest(enum key_section section, struct bytes name)

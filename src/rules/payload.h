@@ -13,9 +13,12 @@
 #include <jansson.h>
 
 #define PAYLOAD_DEPTH_MAX 64
-/* A parsed body may cost this many times its size plus 64 KiB, then parsing is given up.
+/*
+ * A parsed body may cost this many times its size plus 64 KiB, then parsing is given up. An
+ * honest list of small things, [[1,2],[3,4],...] or [{"x":1},...], costs 29 to 39 times its
+ * size; a megabyte of `{},` 73 times.
  */
-#define PAYLOAD_MEMORY_FACTOR 16
+#define PAYLOAD_MEMORY_FACTOR 40
 
 struct payload {
 	json_t *json;   /* NULL when the body is no JSON we take */

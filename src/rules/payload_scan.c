@@ -88,6 +88,20 @@ static size_t skip_number(struct bytes b, size_t i, bool *ret_integer)
 	return i < b.size && is_number_char(b.data[i]) ? start : i;
 }
 
+/*
+ * Behind what is neither string nor number: one byte, or all of what looks like a number and
+ * is none. No part of that is looked at twice: else a megabyte of digits takes hours.
+ */
+static size_t skip_other(struct bytes b, size_t i)
+{
+	bool numeric = is_number_char(b.data[i]);
+
+	do
+		i++;
+	while (numeric && i < b.size && is_number_char(b.data[i]));
+	return i;
+}
+
 static bool too_large(struct bytes number, bool integer)
 {
 	json_error_t error;
@@ -130,10 +144,7 @@ void payload_scan_quote_numbers(struct bytes body, struct text *out)
 		if (body.data[i] == '-' || is_digit(body.data[i]))
 			end = skip_number(body, i, &integer);
 		if (end == i) {
-			/* Never looked at twice: else a megabyte of digits takes hours. */
-			do
-				i++;
-			while (i < body.size && is_number_char(body.data[i]));
+			i = skip_other(body, i);
 			continue;
 		}
 		struct bytes number = {body.data + i, end - i};

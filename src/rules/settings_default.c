@@ -24,9 +24,10 @@ static const struct preset *find_preset(const struct section *s, struct findings
 	for (size_t i = 0; preset_at(i); i++)
 		text_addf(&known, "%s%s", i ? " " : "", preset_at(i)->name);
 	const char *nearest = preset_nearest(name);
-	findings_error(f, setting->at, "unknown preset \"%s\"%s%s; known are: %s",
+	findings_error(f, setting->at, "unknown preset \"%s\"%s%s%s known are: %s",
 		findings_quote(name).text, nearest ? "; did you mean " : "",
-		nearest ? nearest : "", known.data ? known.data : "");
+		nearest ? nearest : "", nearest ? "?" : ";",
+		known.data ? known.data : "");
 	f->failed |= known.failed;
 	text_fini(&known);
 	return NULL;

@@ -31,14 +31,18 @@ awk '
 	}
 	END { exit bad }' "$edges" || status=1
 
-# tsort names the members of each ring on standard error. A file and its header are one
-# module: the ring of two modules is a ring as well.
-rings=$(sed 's/\.[ch]\( \|$\)/\1/g' "$edges" |
+# tsort names the members of each ring on standard error.
+rings() {
 	awk '$1 != $2 { split($1, a, "/"); split($2, b, "/"); if (a[1] == b[1]) print }' |
-	tsort 2>&1 >/dev/null || true)
-if [ -n "$rings" ]; then
-	printf '%s\n' "$rings" | sed 's/^tsort: -: input contains a loop:/a ring of includes:/;
-		s/^tsort: /  src\//'
+		tsort 2>&1 >/dev/null |
+		sed "s|^tsort: -: input contains a loop:|$1|; s|^tsort: |  src/|" || true
+}
+found=$(rings 'a ring of includes:' <"$edges")
+if [ -n "$found" ]; then
+	printf '%s\n' "$found"
 	status=1
 fi
+# Told, not refused: modules (a header and all its sources, NAME.c and NAME_*.c) that know
+# each other, though no header includes itself by way of the others.
+sed 's/_[a-z_]*\.[ch]/.h/g; s/\.[ch]\( \|$\)/\1/g' "$edges" | sort -u | rings 'note: modules that know each other:'
 exit $status

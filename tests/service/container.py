@@ -208,6 +208,10 @@ class Container:
             raise AssertionError(f"{argv}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
+    def kill(self, signal_name, pid):
+        """By the container's own number; kill(1) is not there, the shell's is."""
+        self.run("sh", "-c", f"kill -{signal_name} {pid}")
+
     def in_network(self, *argv, **options):
         """A program of this machine that sees the container's network."""
         return subprocess.Popen(["nsenter", "-t", str(self.leader), "-n", "--", *argv],

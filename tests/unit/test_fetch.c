@@ -355,6 +355,21 @@ static void test_post_without_a_body_has_length_zero(void **state)
 	assert_non_null(strstr(request_text(), "\r\nContent-Length: 0\r\n"));
 }
 
+static void test_method_is_the_callers(void **state)
+{
+	static char large[1100 * 1024]; /* from 1 MiB on libcurl would ask first */
+	struct result r;
+
+	(void)state;
+	memset(large, 'x', sizeof(large));
+	r = run((struct fetch_request){.method = "PATCH",
+		.url = url_of("http", port, "/ok"),
+		.body = {large, sizeof(large)}});
+	assert_int_equal(r.status, 200);
+	assert_non_null(strstr(request_text(), "PATCH /ok HTTP/1.1\r\n"));
+	assert_null(strstr(request_text(), "Expect"));
+}
+
 static void test_header_with_a_line_end_is_refused(void **state)
 {
 	const char *headers[] = {"X-API-Key: a\r\nHost: evil", NULL};
@@ -639,6 +654,8 @@ int main(void)
 			test_post_sends_exactly_what_it_was_given, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_post_without_a_body_has_length_zero, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_method_is_the_callers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_header_with_a_line_end_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_size_limit, set_up, tear_down),
