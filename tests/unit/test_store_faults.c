@@ -284,6 +284,7 @@ static void test_full_disk(void **state)
 static void test_idle_recovery(void **state)
 {
 	(void)state;
+	usleep(300000); /* it has nothing else to do: it must wake for this alone */
 	shim.write_error = SQLITE_FULL;
 	shim.write_countdown = 1;
 	assert_int_equal(try_put("a"), -ENOSPC);
@@ -310,6 +311,26 @@ static void test_close_while_full(void **state)
 	shim.write_countdown = 0;
 	reopen();
 	assert_int_equal(store_recovered(fix.store), 1);
+}
+
+/* A disk that has room again just in time. */
+static void test_close_in_time(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
+	bool settled = false;
+
+	(void)state;
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	submit(&settle.op, STORE_SETTLE, &settled);
+	shim.write_countdown = 0;
+	close_store();
+	assert_true(settled);
+	assert_int_equal(settle.op.result, 0);
+	reopen();
+	assert_int_equal(store_recovered(fix.store), 0);
 }
 
 static void test_low_disk(void **state)
@@ -529,6 +550,7 @@ int main(void)
 		TEST(test_full_disk),
 		TEST(test_idle_recovery),
 		TEST(test_close_while_full),
+		TEST(test_close_in_time),
 		TEST(test_low_disk),
 		TEST(test_small_disk),
 		TEST(test_full_queue),
