@@ -68,10 +68,12 @@ static uint64_t *count_of(struct store *s, enum runstate state)
 
 void store_count_run(struct store *s, enum runstate from, enum runstate to)
 {
-	if (count_of(s, from))
-		--*count_of(s, from);
-	if (count_of(s, to))
-		++*count_of(s, to);
+	uint64_t *left = count_of(s, from), *entered = count_of(s, to);
+
+	if (left)
+		--*left;
+	if (entered)
+		++*entered;
 	if (to == RUN_DONE)
 		s->ahead.done++;
 }
@@ -355,7 +357,7 @@ int store_exec_discard(struct store *s, struct store_op *op)
 int store_exec_orphans(struct store *s, struct store_op *op)
 {
 	struct store_orphans *o = container_of(op, struct store_orphans, op);
-	struct due due;
+	struct due due = {0};
 
 	for (int i = 0; i < DEATHS_MAX; i++) {
 		int r = first_due(s, o->hook, INT64_MAX, &due);
