@@ -145,10 +145,11 @@ static void try_chunks(struct bytes input)
 	llhttp_init(&p, HTTP_REQUEST, &settings);
 	p.data = &s;
 	CHECK(llhttp_execute(&p, head, sizeof(head) - 1) == HPE_OK);
-	/* llhttp refuses an extension without a value before another one (1;a;b), which
-	 * RFC 9112, 7.1.1 has; the listener then says 400. */
+	/* Two things that RFC 9112, 7.1.1 has and llhttp 8.1 refuses (measured): a quoted
+	 * pair, and a token value before another extension. The listener then says 400. */
 	if (llhttp_execute(&p, input.data, used) != HPE_PAUSED) {
 		CHECK(whole.overhead > 0);
+		CHECK(memchr(input.data, '\\', used) || memchr(input.data, '=', used));
 		return;
 	}
 	CHECK(llhttp_get_error_pos(&p) == input.data + used);
