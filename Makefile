@@ -55,6 +55,7 @@ SRC    := $(foreach f,$(FLOORS),$(wildcard src/$(f)/*.c))
 OBJ    := $(SRC:%.c=$(B)/%.o) $(if $(LLHTTP),$(addprefix $(B)/llhttp/,llhttp.o api.o http.o))
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 PYTESTS = $(wildcard tests/storage-service tests/daemon tests/service)
 
 all: $(B)/callbackd $(B)/callbackctl
@@ -117,7 +118,11 @@ fuzz:
 fuzz-run: $(FUZZ)
 	@$(RUNENV) sh tests/fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
 
-bench: all
+$(B)/bench/%: tests/bench/%.c $(B)/libcallbackd.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MF $@.d -o $@ $< $(B)/libcallbackd.a $(LIBS)
+
+bench: all $(BENCH)
 	@$(RUNENV) $(PYTHON) tests/bench/bench.py
 
 # --- lint --------------------------------------------------------------------------
@@ -146,7 +151,7 @@ lint-units:
 lint-man:
 	@for f in man/*.[1-9]; do mandoc -Tlint -Wwarning $$f || exit 1; done
 lint-shell:
-	@shellcheck -x -e SC2016 $(wildcard tools/*.sh tests/*.sh tests/lint/*.sh tests/bench/*.sh) .ci/run
+	@shellcheck -x -S warning -e SC1007 $(wildcard tests/*.sh tests/lint/*.sh tests/bench/*.sh) .ci/run
 lint-tidy:
 	@sh tests/lint/tidy.sh '-std=gnu17 -D_GNU_SOURCE -DVERSION="$(VERSION)" -Isrc $(LLHTTP_CFLAGS) $(PKG_CFLAGS)' \
 		$(SRC) $(wildcard src/*.c)
@@ -157,9 +162,9 @@ format:
 # --- what must be there --------------------------------------------------------------
 
 deps:
-	@sh tools/deps.sh build test
+	@sh tests/deps.sh build test
 lint-deps:
-	@sh tools/deps.sh build test lint
+	@sh tests/deps.sh build test lint
 
 # --- install -------------------------------------------------------------------------
 
@@ -207,7 +212,7 @@ uninstall:
 clean:
 	rm -rf build build-*
 
--include $(OBJ:.o=.d) $(B)/src/callbackd.d $(B)/src/callbackctl.d $(UNIT:%=%.d) $(FUZZ:%=%.d)
+-include $(OBJ:.o=.d) $(B)/src/callbackd.d $(B)/src/callbackctl.d $(UNIT:%=%.d) $(FUZZ:%=%.d) $(BENCH:%=%.d)
 
 .DELETE_ON_ERROR:
 .PHONY: all unit pytest check check-full demo fuzz fuzz-run bench format deps lint-deps install \

@@ -107,7 +107,3 @@ show <"$dir/published"
 
 step "5. \$ callbackctl list"
 "$build/callbackctl" list | show
-
-id=$(sed -n 's/^job *\([^ ]*\) of .*/\1/p' "$dir/published")
-step "6. \$ callbackctl show $id"
-"$build/callbackctl" show "$id" | show

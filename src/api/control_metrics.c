@@ -39,12 +39,14 @@ static void add_callbacks(struct text *t, const struct flow_counters *k)
 	const char *const name = "callbacks_total";
 
 	counter_begin(t, "callbacks", "Requests of senders, by what became of them.");
-	sample(t, name, "result", "accepted", k->accepted);
+	sample(t, name, "result", "accepted", k->accepted - k->repeated);
 	sample(t, name, "result", "repeated", k->repeated);
 	sample(t, name, "result", "refused", k->refused);
 	sample(t, name, "result", "unverified", k->unverified);
 	sample(t, name, "result", "unavailable", k->unavailable);
-	sample(t, name, "result", "unreadable", k->unreadable);
+	counter(t, "callbacks_unreadable",
+		"Accepted or repeated ones that no id or status can be read from.",
+		k->unreadable);
 }
 
 static void add_runs(struct text *t, const struct store_counts *n, const struct flow *f)

@@ -211,7 +211,6 @@ static int read_body(const json_t *request, struct text *body, const char **ret_
 
 	if (!text && !base64)
 		return 2;
-	*ret_problem = "body is not a string";
 	if (json_is_string(text)) {
 		text_add(body, (struct bytes){json_string_value(text),
 				       json_string_length(text)});
@@ -228,6 +227,7 @@ static int read_body(const json_t *request, struct text *body, const char **ret_
 		}
 		text_add(body, (struct bytes){(char *)raw, (size_t)n});
 	} else {
+		*ret_problem = "body is not a string";
 		return 1;
 	}
 	return body->failed ? -ENOMEM : 0;

@@ -31,10 +31,10 @@ static void add_names(struct table *t, const char *title, const json_t *list)
 
 	json_array_foreach(list, i, o)
 	{
-		const char *name = json_string_value(o);
+		const char *address = json_string_value(json_object_get(o, "address"));
 
-		text_addf(
-			&names, "%s%s", i ? " " : "", name ? name : ctl_text(o, "name"));
+		text_addf(&names, "%s%s", i ? " " : "",
+			address ? address : ctl_text(o, "name"));
 	}
 	table_add(t, title);
 	table_add(t, names.failed ? NULL : names.data);

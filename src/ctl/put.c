@@ -190,10 +190,11 @@ static char *told(const struct text *words)
 		blank = false;
 		text_addc(&line, words->data[i]);
 	}
-	text_adds(&escaped, "");
 	text_add_escaped(&escaped, text_bytes(&line), WORDS_SHOWN);
+	if (line.size == 0)
+		text_adds(&escaped, "without a word");
 	text_fini(&line);
-	return escaped.size ? text_take(&escaped) : strdup("without a word");
+	return text_take(&escaped);
 }
 
 int put_file(const struct put_request *request, struct put_answer *ret)

@@ -56,6 +56,13 @@ static void over(struct waiting *w, int exit)
 		client_stop(g->ctl->client);
 }
 
+/* The loop is left, so that it goes on with the new time to come back at. */
+static void pause_until(struct waiting *w, uint64_t mono_usec)
+{
+	w->again_usec = mono_usec;
+	client_stop(w->group->ctl->client);
+}
+
 static char *path_for(const struct waiting *w, uint64_t wait_usec)
 {
 	CLEANUP(freep) char *path = NULL;
@@ -130,7 +137,7 @@ static void ask_again(struct waiting *w)
 		ctl_complain("%s: not over in time", ctl_escape(w->name.id));
 		over(w, CTL_TIMEOUT);
 	} else if (now - w->asked_usec < PAUSE_USEC) {
-		w->again_usec = w->asked_usec + PAUSE_USEC; /* never a busy loop */
+		pause_until(w, w->asked_usec + PAUSE_USEC); /* never a busy loop */
 	} else {
 		ask(w);
 	}
@@ -150,7 +157,7 @@ static void on_away(struct waiting *w, const struct client_answer *a)
 		ctl_complain("%s: not over in time", ctl_escape(w->name.id));
 		over(w, CTL_TIMEOUT);
 	} else {
-		w->again_usec = now + PAUSE_USEC;
+		pause_until(w, now + PAUSE_USEC);
 	}
 }
 
@@ -212,6 +219,7 @@ static uint64_t next_usec(const struct waiting *list, size_t n, uint64_t until)
 	return next;
 }
 
+/* Nothing may be under way while all pause, and then the loop would not wait. */
 static void sleep_until(uint64_t mono_usec)
 {
 	const struct timespec ts = {.tv_sec = (time_t)(mono_usec / USEC_PER_SEC),
@@ -220,32 +228,39 @@ static void sleep_until(uint64_t mono_usec)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
+static bool all_pause(const struct waiting *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!list[i].over && !list[i].again_usec)
+			return false;
+	return true;
+}
+
+static void wake(struct waiting *w, uint64_t until, uint64_t now)
+{
+	bool late = until < UINT64_MAX - GRACE_USEC && now >= until + GRACE_USEC;
+
+	if (!w->over && late) {
+		ctl_complain("%s: not over in time", ctl_escape(w->name.id));
+		over(w, CTL_TIMEOUT);
+	} else if (w->again_usec && now >= w->again_usec) {
+		ask(w);
+	}
+}
+
 static void run(struct group *g, struct waiting *list, size_t n)
 {
 	while (g->left > 0 && !g->decided) {
-		uint64_t now, until = g->options->until_usec;
-		uint64_t next = next_usec(list, n, until);
+		uint64_t until = g->options->until_usec;
+		uint64_t next = next_usec(list, n, until), now;
 
-		client_loop(g->ctl->client, next);
-		if (g->left == 0 || g->decided)
-			return;
+		if (all_pause(list, n))
+			sleep_until(next);
+		else
+			client_loop(g->ctl->client, next);
 		now = clock_mono_usec();
-		if (now < next && next < UINT64_MAX) {
-			sleep_until(next); /* nothing is under way, all pause */
-			now = clock_mono_usec();
-		}
-		for (size_t i = 0; i < n; i++) {
-			bool late = until < UINT64_MAX - GRACE_USEC &&
-				    now >= until + GRACE_USEC;
-
-			if (!list[i].over && late) {
-				ctl_complain("%s: not over in time",
-					ctl_escape(list[i].name.id));
-				over(&list[i], CTL_TIMEOUT);
-			} else if (list[i].again_usec && now >= list[i].again_usec) {
-				ask(&list[i]);
-			}
-		}
+		for (size_t i = 0; i < n && !g->decided; i++)
+			wake(&list[i], until, now);
 	}
 }
 

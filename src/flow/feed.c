@@ -162,7 +162,7 @@ void feed_wait_free(struct feed_wait *w)
 	if (!w)
 		return;
 	f = w->feed;
-	if (--f->n == 0)
+	if (--f->n == 0 && f->flow->store) /* at the end it is closed first */
 		store_watch(f->flow->store, false);
 	if (f->depth > 0) {
 		w->dead = true;

@@ -14,6 +14,7 @@
 
 struct dispatch;
 struct feed;
+struct once;
 struct upload;
 
 struct flow_counters { /* since start */
@@ -26,11 +27,13 @@ struct flow {
 	struct config
 		*config; /* the current one; config_ref() what must outlive a reload */
 	const char *config_path;
+	bool verbose; /* -v: LogLevel= does not count */
 	struct store *store;
 	struct runner *runner;
 	struct fetch_pool *fetch;
 	struct dispatch *dispatch;
 	struct feed *feed;
+	struct once *warned;    /* of status words in no list */
 	struct upload *uploads; /* under way; upload.c's */
 	struct flow_counters counters;
 	int64_t started_usec; /* wall clock */

@@ -130,7 +130,7 @@ static int on_read_secret(void *arg, const char *name, char **ret, size_t *ret_s
 	char **ret_path, char **ret_reason, char **ret_warning)
 {
 	CLEANUP(close_fd) int fd = -1;
-	struct stat st;
+	struct stat st = {0};
 	int r = find(arg, name, ret_path, &st, &fd, ret_reason);
 	if (r != 0)
 		return r;
@@ -151,7 +151,7 @@ static int on_read_secret(void *arg, const char *name, char **ret, size_t *ret_s
 static int on_find_file(void *arg, const char *name, char **ret_path, char **ret_reason)
 {
 	CLEANUP(close_fd) int fd = -1;
-	struct stat st;
+	struct stat st = {0};
 	return find(arg, name, ret_path, &st, &fd, ret_reason);
 }
 
@@ -234,11 +234,11 @@ static int add_dropins(
 static char *directory_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	CLEANUP(freep)
-	char *directory =
-		!slash          ? strdup(".")
-		: slash == path ? strdup("/")
-				: bytes_dup((struct bytes){path, (size_t)(slash - path)});
+	struct bytes parent = bytes_of(".");
+	if (slash)
+		parent = slash == path ? bytes_of("/")
+				       : (struct bytes){path, (size_t)(slash - path)};
+	CLEANUP(freep) char *directory = bytes_dup(parent);
 	if (!directory)
 		return NULL;
 	char *whole = realpath(directory, NULL);

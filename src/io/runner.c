@@ -141,6 +141,7 @@ static void sweep_all(struct runner *r)
 	unsigned n;
 
 	(void)tree_hunt_all(&s.tree, is_of_daemon, &s, GONE_MAX_USEC, &n);
+	(void)tree_end_children(GONE_MAX_USEC);
 	for (int i = 0; r->cgroup && i < 50; i++) {
 		s.n_left = 0;
 		if (cgroup_each(r->cgroup, r->prefix, on_leaf, &s) < 0 || !s.n_left)
@@ -148,7 +149,6 @@ static void sweep_all(struct runner *r)
 		poll(NULL, 0, 10);
 	}
 	tree_fini(&s.tree);
-	(void)waitpid(r->pid, NULL, WNOHANG);
 }
 
 static void drop_queue(struct runner *r)

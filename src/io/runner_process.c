@@ -202,11 +202,7 @@ static void reap(struct process *p)
  */
 static _Noreturn void end(struct process *p)
 {
-	bool ended = trees_end_all(&p->trees, END_MAX_USEC);
-
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-	_exit(ended ? 0 : EXIT_LOST);
+	_exit(trees_end_all(&p->trees, END_MAX_USEC) ? 0 : EXIT_LOST);
 }
 
 static void run(struct process *p)

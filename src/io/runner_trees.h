@@ -27,7 +27,9 @@ struct tree_entry {
 	unsigned slot;               /* the runner's: where the child tells its failure */
 	bool exited, ending;
 	struct tree_hunt hunt;
-	unsigned n_ended; /* by cgroup */
+	unsigned n_ended;   /* by cgroup */
+	unsigned unseen;    /* looks that showed nobody of it */
+	uint64_t n_orphans; /* the book's number at the last look */
 };
 
 struct trees {
@@ -36,6 +38,7 @@ struct trees {
 	struct cgroup *cgroup; /* NULL: nothing is delegated */
 	struct tree now, before;
 	size_t n_ending, n_left; /* n_left: exited, perhaps with processes */
+	uint64_t n_orphans;      /* reaped so far */
 	bool look_due;           /* a process died: what is left may have become less */
 	uint64_t pruned_usec;
 	bool sweeping; /* left-overs of former lives */
@@ -57,7 +60,7 @@ struct tree_entry *trees_by_tag(const struct trees *t, uint64_t tag);
 struct tree_entry *trees_by_pid(const struct trees *t, pid_t pid);
 /* Its main process was reaped. The entry may be gone afterwards. */
 void trees_exited(struct trees *t, struct tree_entry *e);
-/* Something of ours that is no main process was reaped. */
+/* One of ours that is no main process was reaped: it had been adopted. */
 void trees_orphan_reaped(struct trees *t);
 /* No child at all is left: no tree can have members any more. */
 void trees_all_gone(struct trees *t);

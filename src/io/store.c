@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "io/store_batch.h"
+#include "io/store_exec.h"
 #include "io/store_private.h"
 
 #include <errno.h>
@@ -62,6 +64,8 @@ static int on_log(void *arg, sqlite3 *db, const char *name, int pages)
 	(void)db;
 	(void)name;
 	s->log_pages = (uint64_t)pages;
+	if (s->log_pages > s->log_high)
+		s->log_high = s->log_pages;
 	s->ahead.commits++;
 	return SQLITE_OK;
 }

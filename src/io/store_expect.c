@@ -3,6 +3,7 @@
  * can come. A token is minted before the request that carries it leaves; then either the
  * initiate's answer or the callback names its job, whichever is first.
  */
+#include "io/store_exec.h"
 #include "io/store_private.h"
 
 #include <errno.h>

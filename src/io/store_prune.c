@@ -8,6 +8,7 @@
  *	       first thing that was too young is old enough
  */
 #include "base/clock.h"
+#include "io/store_exec.h"
 #include "io/store_private.h"
 
 #include <errno.h>
@@ -316,7 +317,7 @@ static int read_pragma(struct store *s, const char *text, uint64_t *ret)
 	*ret = 0;
 	int code = sqlite3_prepare_v2(s->db, text, -1, &statement, NULL);
 	if (!code) {
-		while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+		while (sqlite3_step(statement) == SQLITE_ROW)
 			*ret = store_sql_number(statement, 0);
 		code = sqlite3_finalize(statement);
 	}
@@ -355,6 +356,7 @@ void store_checkpoint(struct store *s, bool truncate)
 	if (!code && left == done) {
 		/* The next commit begins the log anew: there is no other reader. */
 		s->log_pages = 0;
+		s->log_high = truncate ? 0 : s->log_high;
 		return;
 	}
 	s->checkpoint_at = clock_mono_usec() + USEC_PER_SEC;
@@ -365,9 +367,10 @@ void store_checkpoint(struct store *s, bool truncate)
 		store_trouble(s, r);
 }
 
+/* Soon when it is worth it, else after a long quiet; then a large log is cut, too. */
 static uint64_t checkpoint_due(const struct store *s)
 {
-	if (!s->log_pages)
+	if (!s->log_pages && s->log_high < PAGES_WORTH)
 		return STORE_FOREVER;
 	uint64_t at = s->busy_at +
 		      (s->log_pages >= PAGES_WORTH ? QUIET_USEC : LONG_QUIET_USEC);
@@ -407,5 +410,6 @@ void store_house(struct store *s, bool idle)
 		return;
 	}
 	if (now >= checkpoint_due(s))
-		store_checkpoint(s, false);
+		store_checkpoint(s, s->log_high >= PAGES_WORTH &&
+					    now - s->busy_at >= LONG_QUIET_USEC);
 }

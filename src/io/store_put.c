@@ -6,6 +6,7 @@
  *
  * A run arises only where a job moves: there is no other way to fire a hook twice.
  */
+#include "io/store_exec.h"
 #include "io/store_private.h"
 
 #include <errno.h>

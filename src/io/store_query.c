@@ -4,6 +4,7 @@
  * would hold the writer up ends early, with a cursor.
  */
 #include "base/clock.h"
+#include "io/store_exec.h"
 #include "io/store_private.h"
 
 #include <errno.h>
@@ -37,11 +38,14 @@ static bool is_one_of(struct bytes have, const char *want)
 	return !want || bytes_equal(have, bytes_of(want));
 }
 
-/* A question that ran out of memory is answered so; it wrote nothing. */
-static int answer(struct store_op *op, int r)
+/* A question that ran out of memory is answered so; it wrote nothing. But where it was the
+ * database that ran out, it has given the transaction up, and with it the whole batch. */
+static int answer(struct store *s, struct store_op *op, int r)
 {
 	if (r != -ENOMEM)
 		return r < 0 ? r : 0;
+	if (sqlite3_get_autocommit(s->db))
+		return r;
 	store_op_fini(op);
 	op->result = -ENOMEM;
 	return 0;
@@ -103,7 +107,7 @@ int store_exec_get_job(struct store *s, struct store_op *op)
 	int r = get_jobs(s, o);
 	if (r == 0 && o->n_jobs == 0)
 		op->result = -ENOENT;
-	return answer(op, r);
+	return answer(s, op, r);
 }
 
 int store_exec_get_run(struct store *s, struct store_op *op)
@@ -114,7 +118,7 @@ int store_exec_get_run(struct store *s, struct store_op *op)
 		s, store_run_number(s, o->run), STORE_WITH_OUTPUT, &o->record);
 	if (r == 0)
 		op->result = -ENOENT;
-	return answer(op, r);
+	return answer(s, op, r);
 }
 
 static int list_jobs(struct store *s, struct store_list_jobs *o, unsigned limit)
@@ -150,7 +154,7 @@ int store_exec_list_jobs(struct store *s, struct store_op *op)
 	int r = o->jobs ? list_jobs(s, o, limit) : -ENOMEM;
 	if (r <= 0)
 		o->next = 0;
-	return answer(op, r);
+	return answer(s, op, r);
 }
 
 static int list_runs(struct store *s, struct store_list_runs *o, unsigned limit)
@@ -188,7 +192,7 @@ int store_exec_list_runs(struct store *s, struct store_op *op)
 	int r = o->runs ? list_runs(s, o, limit) : -ENOMEM;
 	if (r <= 0)
 		o->next = 0;
-	return answer(op, r);
+	return answer(s, op, r);
 }
 
 /* Changes of what is gone are passed over. There is no cursor but the last change that is
@@ -224,5 +228,5 @@ int store_exec_list_changes(struct store *s, struct store_op *op)
 	if (o->after > INT64_MAX)
 		return 0;
 	o->changes = calloc(limit, sizeof(*o->changes));
-	return answer(op, o->changes ? list_changes(s, o, limit) : -ENOMEM);
+	return answer(s, op, o->changes ? list_changes(s, o, limit) : -ENOMEM);
 }

@@ -2,6 +2,7 @@
  * Rows become records, and records are given back. A record that could not be made whole
  * is made empty again: nobody sees half of one.
  */
+#include "io/store_exec.h"
 #include "io/store_private.h"
 
 #include <errno.h>

@@ -133,7 +133,7 @@ static int pragmas(struct store *s, char **ret_error)
 		{"PRAGMA journal_mode=WAL", "wal"}, {"PRAGMA synchronous=FULL", NULL},
 		{"PRAGMA synchronous", "2"}, {"PRAGMA locking_mode", "exclusive"},
 		{"PRAGMA wal_autocheckpoint=0", "0"},
-		{"PRAGMA journal_size_limit=33554432", "33554432"},
+		{"PRAGMA journal_size_limit=100663296", "100663296"},
 		{"PRAGMA auto_vacuum", "2"}, {"PRAGMA secure_delete=FAST", "2"},
 		{"PRAGMA foreign_keys=OFF", NULL}, {"PRAGMA temp_store=MEMORY", NULL},
 		{"PRAGMA cache_size=-32768", NULL}, /* KiB */

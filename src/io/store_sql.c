@@ -164,6 +164,8 @@ int store_sql_error(struct store *s, int code)
 	case SQLITE_FULL: return -ENOSPC;
 	case SQLITE_NOMEM: return -ENOMEM;
 	case SQLITE_IOERR:
+		if (sqlite3_extended_errcode(s->db) == SQLITE_IOERR_NOMEM)
+			return -ENOMEM;
 		/* A quota says EDQUOT for what is a full disk; only a write may say so. */
 		if (sqlite3_extended_errcode(s->db) == SQLITE_IOERR_WRITE &&
 			system == EDQUOT)

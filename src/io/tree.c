@@ -13,11 +13,12 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 /* After so many rounds of stopping we kill whether or not all stand still. */
-#define STOP_ROUNDS   16
+#define STOP_ROUNDS   24
 #define WAIT_MSEC_MAX 50
 
 struct tree_mark {
@@ -48,7 +49,7 @@ static int parse_stat(const char *line, struct tree_process *ret)
 		.session = session,
 		.start_ticks = start,
 		.dead = (state == 'Z' || state == 'X') && n_threads <= 1,
-		.halted = state == 'T' || state == 't' || state == 'D',
+		.halted = state == 'T' || state == 't',
 	};
 	return 0;
 }
@@ -209,17 +210,35 @@ bool tree_is_ours(pid_t pid)
 	return stat(path, &st) == 0 && st.st_uid == geteuid();
 }
 
-static bool still_there(const struct tree_process *p)
+int tree_read(pid_t pid, struct tree_process *ret)
 {
-	struct tree_process now = {0};
 	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
 	if (proc < 0)
-		return false;
-	r = read_process(proc, p->pid, &now);
+		return -errno;
+	r = read_process(proc, pid, ret);
 	close(proc);
-	return r == 0 && now.start_ticks == p->start_ticks;
+	return r;
+}
+
+size_t tree_children(pid_t *ret, size_t room)
+{
+	FILE *f = fopen("/proc/thread-self/children", "re");
+	size_t n = 0;
+
+	while (f && n < room && fscanf(f, "%d", &ret[n]) == 1)
+		n++;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static bool still_there(const struct tree_process *p)
+{
+	struct tree_process now = {0};
+
+	return tree_read(p->pid, &now) == 0 && now.start_ticks == p->start_ticks;
 }
 
 int tree_signal(const struct tree_process *p, int signal)
@@ -244,13 +263,17 @@ int tree_signal(const struct tree_process *p, int signal)
 	return r;
 }
 
-/* Positive: newly marked; 0: was marked before. */
-static int mark(struct tree_hunt *h, const struct tree_process *p)
+static bool is_marked(const struct tree_hunt *h, const struct tree_process *p)
 {
 	for (size_t i = 0; i < h->n_marks; i++)
 		if (h->marks[i].pid == p->pid &&
 			h->marks[i].start_ticks == p->start_ticks)
-			return 0;
+			return true;
+	return false;
+}
+
+static int mark(struct tree_hunt *h, const struct tree_process *p)
+{
 	if (h->n_marks == h->room) {
 		size_t room = h->room ? h->room * 2 : 16;
 		struct tree_mark *marks = reallocarray(h->marks, room, sizeof(*marks));
@@ -261,7 +284,7 @@ static int mark(struct tree_hunt *h, const struct tree_process *p)
 		h->room = room;
 	}
 	h->marks[h->n_marks++] = (struct tree_mark){p->pid, p->start_ticks};
-	return 1;
+	return 0;
 }
 
 int tree_hunt_step(
@@ -272,15 +295,16 @@ int tree_hunt_step(
 
 	for (size_t i = 0; i < t->size; i++) {
 		const struct tree_process *p = &t->list[i];
-		int r;
+		/* Who was found once stays found: his parents may be gone by now, and
+		 * his environment too while he is dying. */
+		bool known = !p->dead && is_marked(h, p);
 
-		if (p->dead || !is_prey(arg, p))
+		if (p->dead || (!known && !is_prey(arg, p)))
 			continue;
 		left++;
-		r = mark(h, p);
-		if (r < 0)
-			error = r;
-		if (r != 0 || !p->halted)
+		if (!known && mark(h, p) < 0)
+			error = -ENOMEM;
+		if (!known || !p->halted)
 			moving++;
 		(void)tree_signal(p, h->killing ? SIGKILL : SIGSTOP);
 	}
@@ -295,7 +319,9 @@ int tree_hunt_step(
 	if (error < 0)
 		return error;
 	if (!h->killing) {
-		if (moving == 0 || h->rounds >= STOP_ROUNDS) {
+		/* Twice for the same reason; then nobody is lost when the parents go. */
+		h->quiet = moving ? 0 : h->quiet + 1;
+		if (h->quiet >= 2 || h->rounds >= STOP_ROUNDS) {
 			h->killing = true;
 			h->rounds = 0;
 			return tree_hunt_step(h, t, is_prey, arg);
@@ -311,18 +337,22 @@ void tree_hunt_fini(struct tree_hunt *h)
 	*h = (struct tree_hunt){0};
 }
 
+/* The kernel's clock, not ours: tests stand ours still. */
+static uint64_t now_usec(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
+}
+
 int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t max_usec,
 	unsigned *ret_n)
 {
+	uint64_t deadline = now_usec() + max_usec;
 	struct tree_hunt h = {0};
-	struct timespec now;
-	uint64_t deadline;
 	int r;
 
-	/* The kernel's clock, not ours: tests stand ours still. */
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	deadline = (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000 +
-		   max_usec;
 	for (;;) {
 		r = tree_scan(scan);
 		if (r == 0) {
@@ -330,9 +360,7 @@ int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t 
 			if (r == 0)
 				break;
 		}
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if ((uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000 >=
-			deadline) {
+		if (now_usec() >= deadline) {
 			r = r < 0 ? r : -ETIME;
 			break;
 		}
@@ -341,4 +369,28 @@ int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t 
 	*ret_n = (unsigned)h.n_marks;
 	tree_hunt_fini(&h);
 	return r;
+}
+
+bool tree_end_children(uint64_t max_usec)
+{
+	uint64_t deadline = now_usec() + max_usec;
+	unsigned rounds = 0;
+
+	for (;;) {
+		pid_t pids[64], pid;
+		size_t n;
+
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0)
+			return true; /* ECHILD */
+		n = tree_children(pids, ARRAY_SIZE(pids));
+		for (size_t i = 0; i < n; i++)
+			kill(pids[i], SIGKILL);
+		if (now_usec() >= deadline)
+			return false;
+		/* Without a pause at first: who forks and dies is quick. */
+		if (++rounds > 100)
+			poll(NULL, 0, 1);
+	}
 }

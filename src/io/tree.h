@@ -3,7 +3,7 @@
  * a whole tree is ended although its members fork, change their session and ignore
  * signals.
  *
- *   hunt:  SIGSTOP what is found ─► look again until nothing new runs ─► SIGKILL ─► look
+ *   hunt:  SIGSTOP what is found ─► look until nothing new runs, twice ─► SIGKILL ─► look
  *          until none is left, twice
  *
  * Nobody is signalled by his number alone: a pidfd is opened and the start time compared,
@@ -26,7 +26,7 @@ struct tree_process {
 	uint64_t start_ticks; /* since boot; with the pid: who it is */
 	uint64_t owner;       /* for the caller's use; 0 after a scan */
 	bool dead;            /* a zombie: waits for its parent, runs no more */
-	bool halted;          /* stopped, traced or in the kernel: forks nothing now */
+	bool halted;          /* stopped or traced: forks nothing now */
 };
 
 /* One look at all processes, sorted by pid. Start with TREE_EMPTY, scan again at will. */
@@ -41,6 +41,11 @@ struct tree {
 int tree_scan(struct tree *t) MUST_CHECK;
 void tree_fini(struct tree *t);
 struct tree_process *tree_find(const struct tree *t, pid_t pid);
+/* One process. 0 or negative errno. */
+int tree_read(pid_t pid, struct tree_process *ret) MUST_CHECK;
+/* Children of this process, which has one thread; at most `room`. Their numbers are theirs
+ * until we wait for them, so kill(2) is exact. 0 also where the kernel does not tell. */
+size_t tree_children(pid_t *ret, size_t room);
 /* Is `ancestor` above p? Nobody is above himself. */
 bool tree_descends(const struct tree *t, const struct tree_process *p, pid_t ancestor);
 /* CALLBACK_RUN of its environment. False: none, not readable, or longer than a run id. */
@@ -55,7 +60,7 @@ int tree_signal(const struct tree_process *p, int signal);
 struct tree_hunt {
 	struct tree_mark *marks; /* who was found so far */
 	size_t n_marks, room;
-	unsigned rounds, clean;
+	unsigned rounds, quiet, clean;
 	bool killing;
 };
 
@@ -74,5 +79,12 @@ void tree_hunt_fini(struct tree_hunt *h);
  */
 int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t max_usec,
 	unsigned *ret_n);
+/*
+ * SIGKILL to all children, and to those they leave us as we are a subreaper, until there is
+ * none; waits for each. Blocks, at most for max_usec. This is exact where a look at /proc
+ * is not: a process that forks and dies all the time cannot hide from its reaper. False:
+ * the time was up.
+ */
+bool tree_end_children(uint64_t max_usec);
 
 #endif

@@ -6,8 +6,8 @@
 #include "rules/command.h"
 
 #include "base/text.h"
-#include "base/utf8.h"
 #include "rules/command_shell.h"
+#include "rules/words.h"
 
 #include <errno.h>
 
@@ -142,28 +142,6 @@ static bool word_alone(const char *p, const char *word)
 	return strncmp(p, word, n) == 0 && (p[n] == '\0' || strchr(BLANKS, p[n]));
 }
 
-static int words_add(struct words *w, struct bytes word)
-{
-	char **grown = reallocarray(w->list, w->size + 1, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	w->list = grown;
-	w->list[w->size] = bytes_dup(word);
-	if (!w->list[w->size])
-		return -ENOMEM;
-	w->size++;
-	return 0;
-}
-
-static void words_free(struct words *w)
-{
-	for (size_t i = 0; i < w->size; i++)
-		free(w->list[i]);
-	free(w->list);
-	*w = (struct words){0};
-}
-
 static int split_all(struct splitter *s, struct words *w)
 {
 	for (;;) {
@@ -289,7 +267,7 @@ int command_split(
 	if (r == 0)
 		*ret = w;
 	else
-		words_free(&w);
+		words_fini(&w);
 	return r;
 }
 

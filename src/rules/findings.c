@@ -69,11 +69,11 @@ void findings_tell(struct findings *f, const struct config_text *files, size_t n
 		const char *path = one->at.file < n_files ? files[one->at.file].path
 							  : "configuration";
 		if (one->at.line > 0)
-			config_report_add(report, one->warning, "%s:%u: %s%s", path,
-				one->at.line, one->warning ? "warning: " : "", one->text);
+			config_report_add(report, one->warning, "%s:%u: %s", path,
+				one->at.line, one->text);
 		else
-			config_report_add(report, one->warning, "%s: %s%s", path,
-				one->warning ? "warning: " : "", one->text);
+			config_report_add(
+				report, one->warning, "%s: %s", path, one->text);
 	}
 }
 

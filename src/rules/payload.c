@@ -11,6 +11,7 @@
 #include "rules/payload_memory.h"
 #include "rules/payload_scan.h"
 #include "rules/verify.h"
+#include "rules/words.h"
 
 #include <errno.h>
 
@@ -100,25 +101,17 @@ json_t *payload_parse(struct bytes body, const char **ret_problem)
 	return r == 0 ? json : NULL;
 }
 
-static bool words_hold(const struct words *w, struct bytes word)
-{
-	for (size_t i = 0; i < w->size; i++)
-		if (bytes_equal_nocase(bytes_of(w->list[i]), word))
-			return true;
-	return false;
-}
-
 enum outcome payload_outcome(
 	const struct source *s, struct bytes status, bool *ret_unknown)
 {
 	*ret_unknown = false;
-	if (words_hold(&s->success, status))
+	if (words_contain_nocase(&s->success, status))
 		return OUTCOME_SUCCESS;
-	if (words_hold(&s->error, status))
+	if (words_contain_nocase(&s->error, status))
 		return OUTCOME_ERROR;
-	if (words_hold(&s->canceled, status))
+	if (words_contain_nocase(&s->canceled, status))
 		return OUTCOME_CANCELED;
-	*ret_unknown = !words_hold(&s->pending, status);
+	*ret_unknown = !words_contain_nocase(&s->pending, status);
 	return OUTCOME_PENDING;
 }
 
@@ -225,9 +218,7 @@ static int name_by_hash(struct bytes body, struct payload *p)
 	p->id = text_format("sha256:%s", hex);
 	if (!p->id)
 		return -ENOMEM;
-	/* The status alone says nothing, and only On=unreadable fires for it. */
-	free(p->status);
-	p->status = NULL;
+
 	p->outcome = OUTCOME_UNREADABLE;
 	return 0;
 }
@@ -244,6 +235,7 @@ int payload_read(const struct source *s, const struct message *m, struct payload
 	if (r < 0)
 		return r;
 	r = read_id(s, m, ret->json, no_json, &ret->id, &problem);
+	/* Of what cannot be read the status is not told: only On=unreadable fires for it. */
 	if (r == 0 && s->status.size > 0)
 		r = read_status(s, m, ret->json, no_json, &ret->status, &problem);
 	if (r < 0)

@@ -161,11 +161,17 @@ static void tell_unknown_key(
 		}
 	}
 	const char *nearest = key_nearest(kind, name);
-	if (nearest)
-		findings_error(f, at, "unknown key %s= in [%s]; did you mean %s=?",
-			word.text, here, nearest);
-	else
+	enum key_section there = kind;
+	for (enum key_section k = 0; !nearest && k < SECTION_MAX; k++) {
+		nearest = key_nearest(k, name);
+		there = k;
+	}
+	if (!nearest)
 		findings_error(f, at, "unknown key %s= in [%s]", word.text, here);
+	else
+		findings_error(f, at, "unknown key %s= in [%s]; did you mean %s=%s%s?",
+			word.text, here, nearest, there == kind ? "" : " of ",
+			there == kind ? "" : key_section_header(there));
 }
 
 static int assign(struct section *s, const struct syntax_item *item, struct findings *f,

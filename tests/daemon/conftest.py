@@ -33,8 +33,19 @@ def _built():
 
 
 @pytest.fixture
-def new_daemon(request):
-    """new_daemon(config, …): a Daemon that is not started yet, cleaned up at the end."""
+def recorder(tmp_path_factory):
+    """A hook that notes down its runs: Exec={recorder.exec}."""
+    r = Recorder(str(tmp_path_factory.mktemp("recorder")))  # tmp_path is the test's own
+    yield r
+    r.close()
+
+
+@pytest.fixture
+def new_daemon(request, recorder):
+    """
+    new_daemon(config, …): a Daemon that is not started yet, cleaned up at the end. Before the
+    recorder: a hook that runs at the end must still find its reader.
+    """
     made = request.node.stash.setdefault(_daemons, [])
 
     def make(config, **more):
@@ -42,22 +53,14 @@ def new_daemon(request):
         return made[-1]
 
     yield make
-    for daemon in made:
-        daemon.close()
+    stuck = [d for d in made if not d.close()]
+    assert not stuck, f"SIGTERM did not end callbackd within 10 s:\n{stuck[0].last_words}"
 
 
 @pytest.fixture
 def run_daemon(new_daemon):
     """The same, started and ready."""
     return lambda config, **more: new_daemon(config, **more).start()
-
-
-@pytest.fixture
-def recorder(tmp_path):
-    """A hook that notes down its runs: Exec={recorder.exec}."""
-    r = Recorder(str(tmp_path))
-    yield r
-    r.close()
 
 
 @pytest.fixture

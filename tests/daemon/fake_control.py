@@ -3,6 +3,7 @@ was asked. For the tests of callbackctl alone; the real one is the daemon's."""
 
 import json
 import os
+import socket
 import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler
@@ -15,11 +16,16 @@ class FakeControl:
         self.path = path
         self.asked = []
         self.routes = {}
+        self.connections = []
         self.lock = threading.Condition()
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                fake.connections.append(self.connection)
 
             def log_message(self, *args):
                 pass
@@ -57,7 +63,8 @@ class FakeControl:
             request_queue_size = 64
 
         self.server = Server(path, Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,),
+                                       daemon=True)
         self.thread.start()
 
     def wait_for(self, count, timeout=10):
@@ -67,5 +74,10 @@ class FakeControl:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+        for c in self.connections:  # kept-alive ones too: the daemon is gone
+            try:
+                c.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
         if os.path.exists(self.path):
             os.unlink(self.path)

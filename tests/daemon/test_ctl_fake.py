@@ -17,7 +17,7 @@ CTL = str(build_directory() / "callbackctl")
 
 STATUS = {
     "version": "0.1.0", "pid": 7, "uptime_seconds": 65, "config_path": "/etc/x.conf",
-    "listeners": ["127.0.0.1:8080"], "stopping": False,
+    "listeners": [{"kind": "public", "address": "127.0.0.1:8080"}], "stopping": False,
     "store": {"healthy": True, "jobs": 3, "jobs_pending": 1, "size_bytes": 4096},
     "runs": {"waiting": 1, "running": 0, "dead": 0, "slots": 32, "slots_used": 0},
     "callbacks": {"accepted": 5}, "last_error": None,
@@ -115,6 +115,7 @@ def test_status(fake):
     r = ctl(fake, "status")
     assert r.returncode == 0
     assert "0.1.0, pid 7, up 1min 5s" in r.stdout and "src other" in r.stdout
+    assert "127.0.0.1:8080" in r.stdout
     assert json.loads(ctl(fake, "--json", "status").stdout) == STATUS
     assert json.loads(ctl(fake, "status", "--json").stdout) == STATUS
 
@@ -158,7 +159,7 @@ def test_show(fake):
         runs=[run_of(stdout="one\ntwo\x1b[31m\n", stderr="")]))
     r = ctl(fake, "show", "src/a/b")
     assert r.returncode == 0
-    assert "src/a/b" in r.stdout and "    two\\x1b[31m\n" in r.stdout and "\x1b" not in r.stdout
+    assert "src/a/b" in r.stdout and "    two\\x1B[31m\n" in r.stdout and "\x1b" not in r.stdout
 
 
 def test_show_of_any_source(fake):
@@ -238,7 +239,7 @@ def test_wait_unknown_source_part(fake):
 
 def slow_pending(h, body, query):
     wait = float([p for p in query.split("&") if p.startswith("wait=")][0][5:])
-    time.sleep(min(wait, 20))
+    time.sleep(min(wait, 3))
     h.answer(200, full(outcome="pending", status=None))
 
 
@@ -256,7 +257,7 @@ def test_wait_timeout_beats_error(fake):
     fake.routes[("GET", "/v1/jobs/src/j2")] = (200, full("j2", "error", "FAILED"))
     r = ctl(fake, "wait", "src/j1", "src/j2", "--timeout", "1s")
     assert r.returncode == 124 and "src/j2  error" in r.stdout
-    fake.routes[("GET", "/v1/jobs/src/j1")] = lambda h, b, q: (time.sleep(20))
+    fake.routes[("GET", "/v1/jobs/src/j1")] = lambda h, b, q: time.sleep(4)
     assert ctl(fake, "wait", "src/j1", "--timeout", "1s").returncode == 124  # a deaf daemon
 
 
@@ -422,7 +423,7 @@ class Storage:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers import until
+
 SOURCE = "[Source s]\nVerify=none\n"
 
 
@@ -115,15 +117,9 @@ def test_kill_9_of_the_daemon_leaves_no_process(run_daemon, tmp_path):
     d = run_daemon(SOURCE + f"[Hook h]\nExec={script}\n")
     send(d, "j")
     run = d.job("s", "j")["runs"][0]["run"]
-    deadline = time.monotonic() + 5
-    while len(processes_of(run)) < 4 and time.monotonic() < deadline:
-        pass
-    assert len(processes_of(run)) >= 4
+    until(lambda: len(processes_of(run)) >= 4)
     d.kill9()
-    deadline = time.monotonic() + 5
-    while processes_of(run) and time.monotonic() < deadline:
-        pass
-    assert processes_of(run) == []
+    until(lambda: processes_of(run) == [])
 
 
 def test_the_runner_killed_is_a_restart_and_nothing_is_left(run_daemon, tmp_path):
@@ -137,10 +133,7 @@ def test_the_runner_killed_is_a_restart_and_nothing_is_left(run_daemon, tmp_path
     assert len(children) == 1, "the runner is the daemon's only child"
     os.kill(int(children[0]), signal.SIGKILL)
     assert d.wait() == 71
-    deadline = time.monotonic() + 5
-    while processes_of(run) and time.monotonic() < deadline:
-        pass
-    assert processes_of(run) == []
+    until(lambda: processes_of(run) == [])
 
 
 def test_max_concurrent_holds(run_daemon, tmp_path):
@@ -187,8 +180,7 @@ def test_output_is_kept_to_its_last_64_kib(run_daemon):
 def test_stop_gives_hooks_their_time(run_daemon, recorder, tmp_path):
     d = run_daemon(SOURCE + f"[Hook h]\nExec=/bin/sh -c 'echo >{tmp_path}/begun; sleep 0.5; {recorder.exec}'\n")
     send(d, "j")
-    while not (tmp_path / "begun").exists():
-        pass
+    until((tmp_path / "begun").exists)
     assert d.stop() == 0
     assert len(recorder.all()) == 1
 
@@ -197,6 +189,7 @@ def test_stop_puts_back_what_takes_longer(run_daemon, tmp_path):
     config = SOURCE + f"[Hook h]\nExec=/bin/sh -c 'test -e {tmp_path}/quick || sleep 100'\n"
     d = run_daemon(config, daemon="StopTimeout=200ms")
     send(d, "j")
+    until(lambda: d.runs("?state=running"))
     assert d.stop() == 0
     (tmp_path / "quick").touch()
     d.start()

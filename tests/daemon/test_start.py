@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from helpers import build_directory, hmac_hex
+from helpers import build_directory, hmac_hex, until
 
 SOURCE = "[Source s]\nVerify=hmac\nSecretFile=secret\n"
 FILES = {"secret": "s3cret\n"}
@@ -115,6 +115,7 @@ def test_second_sigterm_dies_of_it(run_daemon):
     d = run_daemon(SOURCE + "[Hook h]\nExec=/bin/sleep 100\n", files=FILES)
     body = '{"id":"j","status":"completed"}'
     assert d.post("/callback/s", body, hmac_hex("s3cret", body)).status == 200
+    until(lambda: d.runs("?state=running"))
     d.signal(signal.SIGTERM)
     assert d.notify.wait("STOPPING=1", d.process, 5)
     d.signal(signal.SIGTERM)

@@ -196,6 +196,7 @@ def test_a_service_that_fails_is_told_in_its_own_words(daemon, storage, behaviou
     if isinstance(behaviour.get("initiate_error"), dict):
         assert answer.json["upstream_status"] == behaviour["initiate_error"]["status"]
         assert answer.json["request_id"] in storage.counters()["request_ids"]
+        assert daemon.stop() == 0  # what it logged is written
         assert answer.json["request_id"] in daemon.stderr
 
 
@@ -261,6 +262,7 @@ def test_a_different_id_then_is_an_error(daemon, storage):
     assert answer.status == 502 and "another id" in answer.json["error"]
     (upload,) = storage.uploads
     assert daemon.job("eachlabs", upload) is None
+    assert daemon.stop() == 0  # what it logged is written
     assert upload in daemon.stderr and "other" in daemon.stderr
 
 

@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
-from conftest import CONFIG, SECRET
 from container import TOP, wait_for
+from scene import CONFIG, SECRET
 
 pytestmark = pytest.mark.timeout(60)
 

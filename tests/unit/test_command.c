@@ -153,6 +153,7 @@ static void test_scripts(void **state)
 	expect_words("sh -c 'echo \"$CALLBACK_ID\"'", "sh|-c|echo \"$CALLBACK_ID\"");
 	expect_words("sh -c 'echo \"$1\"' sh -- ${CALLBACK_ID}",
 		"sh|-c|echo \"$1\"|sh|--|${CALLBACK_ID}");
+	expect_words("sh x${CALLBACK_ID}.sh", "sh|x${CALLBACK_ID}.sh");
 	expect_words("sh /opt/x -c x${CALLBACK_ID}", "sh|/opt/x|-c|x${CALLBACK_ID}");
 	expect_words(
 		"bash -e /opt/x -c a${CALLBACK_ID}", "bash|-e|/opt/x|-c|a${CALLBACK_ID}");
@@ -191,9 +192,8 @@ static void test_warning(void **state)
 
 static void expect_expanded(const char *word, const char *want)
 {
-	static char *const environment[] = {"CALLBACK_ID=a b;$(x)",
-		"CALLBACK_LOOP=${CALLBACK_ID}", "CALLBACK_IDX=no",
-		"CALLBACK_EMPTY=", "HOME=/", NULL};
+	static char *const environment[] = {"CALLBACK_IDX=no", "CALLBACK_ID=a b;$(x)",
+		"CALLBACK_LOOP=${CALLBACK_ID}", "CALLBACK_EMPTY=", "HOME=/", NULL};
 	char *got = command_expand(word, environment);
 
 	assert_non_null(got);

@@ -342,11 +342,10 @@ static int use_everything(const json_t *json)
 
 static void test_memory(void **state)
 {
-	json_t *json = parse("{\"r\":0.1}");
-
 	(void)state;
 	if (!fail_malloc_works())
 		skip();
+	json_t *json = parse("{\"r\":0.1}");
 	for (long n = 1;; n++) {
 		fail_malloc_at(n);
 		int r = use_everything(json);

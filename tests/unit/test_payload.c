@@ -403,7 +403,6 @@ static void test_memory_budget(void **state)
 		bool taken;
 	} cases[] = {
 		{"{},", false},
-		{"[],", false},
 		{"0,", true},
 		{"\"\",", true},
 		{"[1,2],", true},
@@ -476,12 +475,12 @@ static void test_short_of_memory(void **state)
 		"\"big\":99999999999999999999}",
 		"{\"id\":[]}",
 	};
-	struct source s = make_source("/id", "/status", "header:X-Delivery");
 	struct payload p;
 
 	(void)state;
 	if (!fail_malloc_works())
 		skip();
+	struct source s = make_source("/id", "/status", "header:X-Delivery");
 	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
 		struct message m = {.body = bytes_of(bodies[i]),
 			.headers = headers,

@@ -32,6 +32,7 @@ static void test_find(void **state)
 		{"/c/a/bt", "a", "bt"},
 		{"/c/a/t", "a", "t"},
 		{"/c/at", "short", "at"},
+		{"/c/atx", "short", "atx"},
 		{"/c/t/u", "short", "t/u"},
 		{"/c/a/tok", "exact", NULL},
 		{"/c/a/tok/x", "a", "tok/x"},

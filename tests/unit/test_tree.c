@@ -271,6 +271,36 @@ static void test_hunt(void **state)
 	tree_fini(&prey.tree);
 }
 
+/* Who forks and dies all the time is nowhere when one looks, but his reaper has him. */
+static void test_end_children(void **state)
+{
+	struct tree t = TREE_EMPTY;
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+		for (int i = 0; i < 3; i++)
+			if (fork() == 0)
+				for (int j = 0; j < 100000; j++) {
+					if (fork() != 0)
+						_exit(0);
+					if (j % 16 == 0)
+						setsid();
+				}
+		poll(NULL, 0, 50);
+		_exit(tree_end_children(10000000) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(tree_scan(&t), 0);
+	for (size_t i = 0; i < t.size; i++)
+		assert_false(!t.list[i].dead && t.list[i].pid != getpid() &&
+			     tree_descends(&t, &t.list[i], getpid()));
+	tree_fini(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_other_user),
 		cmocka_unit_test(test_number_given_again),
 		cmocka_unit_test(test_hunt),
+		cmocka_unit_test(test_end_children),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 from .daemon import Answer, Daemon, build_directory
 from .recorder import Recorder, Run
 from .sign import hmac_hex, hmac_text, standard_webhooks, timestamped
+from .until import until
 
 __all__ = [
     "Answer",
@@ -14,4 +15,5 @@ __all__ = [
     "hmac_text",
     "standard_webhooks",
     "timestamped",
+    "until",
 ]

@@ -74,6 +74,7 @@ class Daemon:
         for name in os.environ.keys() & {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}:
             self._env.setdefault(name, os.environ[name])
         self.process = None
+        self.last_words = ""
         self.notify = NotifySocket(self.directory)
         for name, content in (files or {}).items():
             self.write(name, content)
@@ -152,16 +153,20 @@ class Daemon:
         self.process.send_signal(number)
 
     def close(self):
-        """Whatever state it is in: ended, and its files gone."""
+        """Whatever state it is in: ended, and its files gone. False: it had to be killed."""
+        stopped = True
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
+                self.last_words = self.stderr
                 self.kill9()
+                stopped = False
         self.notify.close()
         self.listener.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+        return stopped
 
     # ---- as a sender
 
