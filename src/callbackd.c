@@ -7,10 +7,12 @@
 #include "api/control.h"
 #include "api/listeners.h"
 #include "api/pulse.h"
+#include "api/reload.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
+#include "flow/once.h"
 #include "io/conffile.h"
 #include "io/log.h"
 #include "io/notify.h"
@@ -147,6 +149,7 @@ static void stop(struct daemon *d)
 		dispatch_running(d->flow.dispatch));
 	/* One more than there are, so that neither ends the loop from within this function. */
 	d->open_parts = 3;
+	control_stop(d->control);
 	listeners_drain(&d->listeners, stop_part, d);
 	dispatch_stop(d->flow.dispatch, timeout_usec, stop_part, d);
 	stop_part(d);
@@ -191,73 +194,10 @@ static void on_runner_gone(void *arg)
 
 /* ---- Reload ---- */
 
-static void swap_config(struct daemon *d, struct config *config)
-{
-	struct flow *flow = &d->flow;
-	struct config *old = flow->config;
-
-	flow->config = config;
-	store_set_limits(flow->store, config->retention_usec, config->min_free_bytes);
-	log_set_level(d->options->verbose ? LOG_DEBUG : config->log_level);
-	dispatch_refresh(flow->dispatch);
-	config_unref(old);
-}
-
-static void log_report(const struct config_report *report)
-{
-	for (size_t i = 0; i < report->size; i++)
-		log_event(report->problems[i].warning ? LOG_CONFIG_WARNING
-						      : LOG_CONFIG_ERROR,
-			NULL, "%s", report->problems[i].text);
-}
-
-static char *join_errors(const struct config_report *report, const char *more)
-{
-	struct text t = TEXT_EMPTY;
-
-	for (size_t i = 0; i < report->size; i++)
-		if (!report->problems[i].warning)
-			text_addf(
-				&t, "%s%s", t.size ? "\n" : "", report->problems[i].text);
-	if (more)
-		text_addf(&t, "%s%s", t.size ? "\n" : "", more);
-	return text_take(&t);
-}
-
-/* All or nothing. 0, or 1 and the problems, one a line. */
 static int reload(void *arg, char **ret_problems)
 {
 	struct daemon *d = arg;
-	struct config_report report = {0};
-	struct config *config = NULL;
-	CLEANUP(freep) char *warning = NULL;
-	CLEANUP(freep) char *error = NULL;
-
-	*ret_problems = NULL;
-	notify_reloading();
-	int r = conffile_load(d->flow.config_path, false, &report, &config);
-	if (r == 0)
-		r = listeners_reconfigure(
-			&d->listeners, d->flow.config, config, &warning, &error);
-	log_report(&report);
-	if (r == 0) {
-		swap_config(d, config);
-		log_event(LOG_RELOADED, NULL, "Configuration reloaded from %s",
-			d->flow.config_path);
-	} else {
-		config_unref(config);
-		*ret_problems = join_errors(&report, error   ? error
-						     : r < 0 ? strerrordesc_np(-r)
-							     : NULL);
-		log_event(LOG_RELOAD_FAILED, NULL,
-			"Configuration not reloaded, the old one stays at work%s%s",
-			error ? ": " : "", error ? error : "");
-	}
-	if (warning)
-		log_event(LOG_CONFIG_WARNING, NULL, "%s", warning);
-	config_report_fini(&report);
-	notify_ready();
-	return r == 0 ? 0 : 1;
+	return reload_config(&d->flow, &d->listeners, ret_problems);
 }
 
 static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
@@ -315,14 +255,15 @@ static int load_config(struct daemon *d)
 	struct config_report report = {0};
 
 	int r = conffile_load(d->options->config_path, false, &report, &d->flow.config);
-	log_report(&report);
+	reload_log_report(&report);
 	config_report_fini(&report);
 	if (r < 0)
 		return fail(EX_OSERR, "The configuration cannot be read: %s",
 			strerrordesc_np(-r));
 	if (r > 0)
 		return EX_CONFIG;
-	log_set_level(d->options->verbose ? LOG_DEBUG : d->flow.config->log_level);
+	d->flow.verbose = d->options->verbose;
+	log_set_level(d->flow.verbose ? LOG_DEBUG : d->flow.config->log_level);
 	return 0;
 }
 
@@ -366,7 +307,7 @@ static int start_flow(struct daemon *d)
 
 	random_token(flow->test_nonce);
 	flow->started_usec = clock_wall_usec();
-	if (feed_new(&flow->feed, flow) < 0 ||
+	if (!(flow->warned = once_new()) || feed_new(&flow->feed, flow) < 0 ||
 		fetch_pool_new(&flow->fetch, flow->base) < 0)
 		return fail(EX_OSERR, "Out of memory");
 	if ((status = open_store(d)) != 0)
@@ -442,6 +383,8 @@ static void leave(struct daemon *d)
 	struct flow *flow = &d->flow;
 
 	flow->stopping = true;
+	if (d->control) /* the last answers go out */
+		event_base_loop(flow->base, EVLOOP_NONBLOCK);
 	if (flow->store)
 		store_close(flow->store);
 	flow->store = NULL;
@@ -453,6 +396,7 @@ static void leave(struct daemon *d)
 		feed_free(flow->feed);
 	if (flow->fetch)
 		fetch_pool_free(flow->fetch);
+	once_free(flow->warned);
 	free_event(d->on_term);
 	free_event(d->on_int);
 	free_event(d->on_hup);

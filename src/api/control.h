@@ -27,7 +27,9 @@ struct control_hooks { /* what only the program itself can do */
 
 int control_new(struct control **ret, struct flow *flow,
 	const struct control_hooks *hooks) MUST_CHECK;
-/* Ends every long poll (503) and watch. */
+/* The daemon stops: ends every long poll (503) and watch, takes nothing new. */
+void control_stop(struct control *c);
+/* The same for every request that is left. The server is freed before. */
 void control_free(struct control *c);
 /* For http_server_new() of the control socket; arg is the control. */
 extern const struct http_handler control_handler;

@@ -91,6 +91,9 @@ static void on_over(void *arg, struct run *run, const struct run_end *end)
 	d->running--;
 	dispatch_give_slots(l, 1);
 	free_task(t);
+	/* Its hook went with a reload while it ran: what waits for nobody is dead. */
+	if (end->state == RUN_WAITING && !config_hook(d->flow->config, bytes_of(l->name)))
+		dispatch_refresh(d);
 	if (died)
 		dispatch_wake_mourners(d);
 	dispatch_pump(d);

@@ -14,6 +14,8 @@
 
 struct dispatch;
 struct feed;
+struct once;
+struct upload;
 
 struct flow_counters { /* since start */
 	uint64_t accepted, repeated, refused, unverified, unavailable, unreadable;
@@ -25,20 +27,20 @@ struct flow {
 	struct config
 		*config; /* the current one; config_ref() what must outlive a reload */
 	const char *config_path;
+	bool verbose; /* -v: LogLevel= does not count */
 	struct store *store;
 	struct runner *runner;
 	struct fetch_pool *fetch;
 	struct dispatch *dispatch;
 	struct feed *feed;
+	struct once *warned;    /* of status words in no list */
+	struct upload *uploads; /* under way; upload.c's */
 	struct flow_counters counters;
 	int64_t started_usec; /* wall clock */
 	bool stopping;
 	/* What our own test callbacks carry in X-Callbackd-Test, made anew at each start: how they are
 	 * told from a sender's. */
 	char test_nonce[RANDOM_TOKEN_SIZE];
-	char last_error[256]; /* the last thing an operator would want to know; "" = none
-			       */
-	int64_t last_error_usec;
 };
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "flow/dispatch.h"
 #include "flow/launch.h"
+#include "flow/once.h"
 #include "io/log.h"
 #include "rules/payload.h"
 #include "rules/route.h"
@@ -186,11 +187,12 @@ static void log_stored(const struct intake *in)
 	else
 		log_event(told[p->verdict].kind, &fields, "Callback %s/%s %s: %s",
 			p->source, id, status, told[p->verdict].text);
-	if (in->payload.unknown_word)
+	if (in->payload.unknown_word &&
+		once_first(in->flow->warned, p->source, p->status))
 		log_event(LOG_UNKNOWN_STATUS, &fields,
 			"Status %s of %s stands in no list (SuccessValues= and so on) "
 			"and counts "
-			"as pending",
+			"as pending; this is said once",
 			status, p->source);
 }
 

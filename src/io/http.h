@@ -4,12 +4,13 @@
  * answers each request once, now or later. The same code serves the public listeners and
  * the control socket.
  *
- *   accept ─► [PROXY] ─► [TLS] ─► head ─► on_head ─► body ─► on_request ─► … ─►
- * http_reply ─┐ ▲                                                       │
- *                                  └──────────────────── keep-alive
- * ───────────────────────┘
+ *   accept -> [PROXY] -> [TLS] -> head -> on_head -> body -> on_request -> http_reply -+
+ *                                  ^                                                   |
+ *                                  +------------------- keep-alive -- on_end <---------+
  *
- * While a request is in flight nothing is read from its connection.
+ * While a request is in flight no further one is looked at: one at a time, constant memory.
+ * Everything happens on the loop's thread; two servers share nothing. The program ignores
+ * SIGPIPE: a bufferevent's writes cannot.
  */
 #ifndef IO_HTTP_H
 #define IO_HTTP_H
@@ -35,16 +36,26 @@ struct http_handler {
 	 * now or later. */
 	void (*on_request)(void *arg, struct http_request *r);
 	/* The peer is gone before the answer (only told to servers with `long_poll`). The
-	 * handler must still end the request with http_reply() or http_stream_end(). */
+	 * handler must still end the request with http_reply() or http_stream_end(). A
+	 * peer that only shut down its sending side waits for its answer: it is not gone. */
 	void (*on_gone)(void *arg, struct http_request *r);
 	/* The server itself refused: framing, limits, deadlines. For the journal. `peer`
 	 * and `reason` are borrowed. status 0: closed without an answer. */
 	void (*on_refused)(void *arg, struct bytes peer, int status, const char *reason);
 	/* A request is over (answered or abandoned); last call for it: free your data.
-	 * May be NULL. */
+	 * May be NULL. Comes from the loop, never from within http_reply() or
+	 * http_stream_*(), but for http_server_free(). Only for what on_head has seen. */
 	void (*on_end)(void *arg, struct http_request *r);
 };
 
+/*
+ * Besides the limits of the configuration:
+ * - an answer is written within 20 s and 500 B/s, at most BodyTimeout: as slow as a body may
+ *   be read (a stream's deadline begins at its end; before, its room is its limit);
+ * - a handler of a server without `long_poll` has 30 s, then the peer is told 503;
+ * - what was refused is read on for at most 5 s and 16 MiB and thrown away, so that the
+ *   peer finds the answer and not a reset.
+ */
 struct http_options {
 	struct event_base *base;
 	const struct http_handler *handler;
@@ -54,18 +65,21 @@ struct http_options {
 };
 
 int http_server_new(struct http_server **ret, const struct http_options *o) MUST_CHECK;
-/* Closes everything at once, frees. Requests in flight get on_end. */
+/* Closes everything at once, frees. Requests in flight get on_end. From the loop or from
+ * on_drained, not from within a handler. */
 void http_server_free(struct http_server *s);
 /* New limits for new connections and next requests. Copies what it needs; trusted proxies
- * too. */
+ * too. Must come before http_server_listen(). 0 or -ENOMEM. */
 int http_server_configure(struct http_server *s, const struct config_limits *limits,
 	const struct cidr_list *trusted_proxy, bool proxy_protocol) MUST_CHECK;
 /* For TLS listeners: takes a reference; new connections use it. */
 void http_server_set_tls(struct http_server *s, struct ssl_ctx_st *ctx);
-/* Owns the listening, non-blocking descriptor from here on. */
+/* Owns the listening, non-blocking descriptor from here on, also on failure. 0, -EINVAL
+ * (not configured, or TLS without a context), -ENOMEM. */
 int http_server_listen(struct http_server *s, int fd, bool tls) MUST_CHECK;
 /* Closes the listeners; idle connections close, busy ones after their answer (Connection:
- * close). on_drained is called when none is left (at once if so). */
+ * close); one that has not sent its first request yet has a second for it. on_drained is
+ * called when none is left (at once if so). */
 void http_server_drain(struct http_server *s, void (*on_drained)(void *arg), void *arg);
 unsigned http_server_connections(const struct http_server *s);
 
@@ -78,14 +92,18 @@ bool http_is_tls(const struct http_request *r);
 /* Extra header line of the answer, before http_reply: name and value are copied, and must
  * be sound. */
 void http_header(struct http_request *r, const char *name, const char *value);
-/* Ends the request. `type` NULL: no body. HEAD is never a method here. 4xx before the
- * body close. */
+/* Ends the request; `body` is copied. `type` NULL: no body. An answer before the body has
+ * come closes the connection. HEAD is never a method here (its answer has no body). */
 void http_reply(struct http_request *r, int status, const char *type, struct bytes body);
-/* An endless answer (chunked): begin, any number of writes, end. http_stream_room() is
- * how many bytes may be buffered before the peer is too slow to keep; write returns
- * -EPIPE then, and the stream is over. */
+/*
+ * An endless answer (chunked, or to HTTP/1.0 until the close): begin, any number of writes,
+ * end. http_stream_room() is how many bytes may still be buffered; a write that finds none
+ * left returns -EPIPE: the peer is too slow to keep, or gone. The stream is over then, and
+ * on_end comes from the loop (http_stream_end() in between does nothing).
+ */
 void http_stream_begin(struct http_request *r, int status, const char *type);
 int http_stream_write(struct http_request *r, struct bytes data);
 void http_stream_end(struct http_request *r);
+size_t http_stream_room(const struct http_request *r);
 
 #endif

@@ -207,6 +207,7 @@ struct store_orphans {
 	const char *hook;
 	/* out */
 	uint64_t n_died;
+	uint64_t n_committed; /* the store's */
 };
 
 /* -ENOENT, or -EBUSY when it is neither done nor dead. */

@@ -15,8 +15,10 @@ struct head_limits {
 struct head {
 	struct message
 		message; /* method, target (origin form), path, query, headers; no body */
-	struct bytes host;
-	unsigned minor; /* HTTP/1.minor: 0 or 1 */
+	struct bytes
+		request_target; /* as it stood in the request line, absolute or not */
+	struct bytes host; /* of the absolute form, else of Host; BYTES_NONE (1.0 only) */
+	unsigned minor;    /* HTTP/1.minor: 0 or 1 */
 	bool chunked;
 	bool has_length;
 	uint64_t length;
@@ -31,6 +33,8 @@ struct head {
  * refuse).
  */
 ptrdiff_t head_find_end(struct bytes input, const struct head_limits *limits) MUST_CHECK;
+/* What to refuse an input with that head_find_end() called too large: 414 or 431. */
+int head_overflow(struct bytes input, const char **ret_reason) MUST_CHECK;
 /*
  * 0, or the status to refuse with (400, 414, 415, 417, 431, 501, 505 folded to what the
  * contract allows) and *ret_reason (static text, for the journal). `headers` has room for
@@ -39,5 +43,9 @@ ptrdiff_t head_find_end(struct bytes input, const struct head_limits *limits) MU
 int head_check(struct bytes head, const struct head_limits *limits,
 	struct message_header *headers, struct head *ret,
 	const char **ret_reason) MUST_CHECK;
+
+/* Also for the trailers of a chunked body. RFC 9110, 5.6.2 and 5.5. */
+bool head_is_token_char(char c);
+bool head_is_value_char(char c);
 
 #endif

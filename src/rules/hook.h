@@ -49,5 +49,9 @@ static inline bool hook_status_in(const unsigned char set[32], int status)
 {
 	return status >= 0 && status < 256 && (set[status / 8] >> (status % 8) & 1);
 }
+static inline void hook_status_add(unsigned char set[32], unsigned status)
+{
+	set[status / 8] |= (unsigned char)(1u << status % 8);
+}
 
 #endif

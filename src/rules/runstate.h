@@ -5,6 +5,7 @@
  *      ▲  │               │ failed, tries left    ├─ replay makes a new run
  *      │  │               ├──────► waiting        │
  *      │  └─ hook gone ─► dead ◄── no tries left ─┘
+ *                        └──discarded──► done
  */
 #ifndef RULES_RUNSTATE_H
 #define RULES_RUNSTATE_H

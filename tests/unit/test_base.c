@@ -109,13 +109,14 @@ static void test_codec(void **state)
 		char *hex = codec_hex_encode(bytes, size);
 		char *b64 = codec_base64_encode(bytes, size);
 		char *url = codec_base64url_encode(bytes, size);
-		assert_int_equal(codec_hex_decode(bytes_of(hex), out, sizeof(out)), (ptrdiff_t)size);
+		assert_int_equal(codec_hex_decode(bytes_of(hex), out, sizeof(out)),
+			(ptrdiff_t)size);
 		assert_memory_equal(out, bytes, size);
-		assert_int_equal(
-			codec_base64_decode(bytes_of(b64), out, sizeof(out)), (ptrdiff_t)size);
+		assert_int_equal(codec_base64_decode(bytes_of(b64), out, sizeof(out)),
+			(ptrdiff_t)size);
 		assert_memory_equal(out, bytes, size);
-		assert_int_equal(
-			codec_base64url_decode(bytes_of(url), out, sizeof(out)), (ptrdiff_t)size);
+		assert_int_equal(codec_base64url_decode(bytes_of(url), out, sizeof(out)),
+			(ptrdiff_t)size);
 		assert_memory_equal(out, bytes, size);
 		free(hex);
 		free(b64);

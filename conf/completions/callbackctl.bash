@@ -1,0 +1,86 @@
+# bash completion for callbackctl(1) and callbackd(8)                     -*- sh -*-
+
+_callbackctl_names() { # sources, hooks: from the daemon, if it can be asked
+	callbackctl --json status 2>/dev/null |
+		sed -n "s/.*\"$1\":\[\([^]]*\)\].*/\1/p" | grep -o '"name":"[^"]*"' | cut -d'"' -f4
+}
+
+_callbackctl_jobs() {
+	callbackctl --json list --limit 50 2>/dev/null |
+		sed -n 's/^{"source":"\([^"\\]*\)","id":"\([^" \\]*\)".*/\1\/\2/p'
+}
+
+_callbackctl_runs() {
+	callbackctl --json runs --limit 50 ${1:+--state "$1"} 2>/dev/null |
+		sed -n 's/^{"run":"\([^"]*\)".*/\1/p'
+}
+
+_callbackctl() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i
+	local commands='status list show wait watch upload expect forget runs replay discard
+		pause resume test verify presets reload doctor backup restore'
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-s | --socket) i=$((i + 1)) ;;
+		-*) ;;
+		*) command=${COMP_WORDS[i]} && break ;;
+		esac
+	done
+	case $prev in
+	-s | --socket | --body | --ca-file)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--source) words=$(_callbackctl_names sources) ;;
+	--hook) words=$(_callbackctl_names hooks) ;;
+	--outcome) words='pending success error canceled lost unreadable' ;;
+	--state) words='waiting running done dead' ;;
+	--file-type) words='image video audio other' ;;
+	--timeout | --within | --since | --limit | --after | --reason | --status | --id | \
+		--owner | --content-type | --audio-duration | --video-duration | --video-bitrate) return ;;
+	esac
+	if [[ -z $words && $cur == -* ]]; then
+		words='--json --socket --help --version'
+		case $command in
+		list) words+=' --source --outcome --since --limit' ;;
+		wait) words+=' --any --hooks --timeout' ;;
+		watch) words+=' --after' ;;
+		upload) words+=' --content-type --file-type --owner --source --timeout
+			--audio-duration --video-duration --video-bitrate --ca-file' ;;
+		expect) words+=' --within' ;;
+		runs) words+=' --state --hook --limit' ;;
+		discard) words+=' --reason' ;;
+		test) words+=' --status --id --body --tamper' ;;
+		esac
+	elif [[ -z $words ]]; then
+		case $command in
+		'') words=$commands ;;
+		show | wait | forget | expect) words=$(_callbackctl_jobs) ;;
+		replay) words=$(_callbackctl_runs) ;;
+		discard) words=$(_callbackctl_runs dead) ;;
+		test | verify) words=$(_callbackctl_names sources) ;;
+		pause | resume) words=$(_callbackctl_names hooks) ;;
+		upload | backup | restore)
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+			;;
+		esac
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+_callbackd() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+
+	if [[ $prev == -c || $prev == --config ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	else
+		mapfile -t COMPREPLY < <(compgen -W '-c --config -n --check-config -v
+			--print-config --version --help' -- "$cur")
+	fi
+}
+
+complete -o filenames -o nosort -F _callbackctl callbackctl
+complete -o filenames -F _callbackd callbackd

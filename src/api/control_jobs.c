@@ -1,0 +1,361 @@
+/*
+ * Jobs on the control socket: list, show, wait, expect, forget.
+ *
+ * A long poll subscribes first and asks the store then, so that nothing can happen in
+ * between; each change that may end it asks again, and the end of its time asks a last
+ * time.
+ */
+#include "api/call.h"
+#include "api/json.h"
+#include "base/clock.h"
+#include "base/span.h"
+#include "base/utf8.h"
+#include "flow/feed.h"
+#include "io/log.h"
+
+#include <errno.h>
+
+#define WAIT_MAX_USEC   (3600 * USEC_PER_SEC)
+#define WITHIN_MAX_USEC (366ull * 86400 * USEC_PER_SEC)
+
+/* ---- List ---- */
+
+static void on_listed(struct call *c)
+{
+	const struct store_list_jobs *l = &c->ask.list_jobs;
+	json_t *jobs;
+
+	if (l->op.result < 0) {
+		call_store_error(c, l->op.result);
+		return;
+	}
+	jobs = json_array();
+	for (size_t i = 0; i < l->n_jobs; i++) {
+		if (json_array_append_new(jobs, json_of_job(&l->jobs[i])) < 0) {
+			json_decref(jobs);
+			jobs = NULL;
+			break;
+		}
+	}
+	call_page(c, "jobs", jobs, l->next);
+}
+
+/* RFC 3339, or a span: so long ago. 0, 1 not there, or answered. */
+static int query_since(struct call *c, int64_t *ret_usec)
+{
+	const char *text;
+	uint64_t ago;
+	int64_t now = clock_wall_usec();
+	int r = call_query(c, "since", &text);
+
+	if (r != 0 || clock_parse(text, ret_usec) == 0)
+		return r;
+	if (span_parse_usec(text, &ago) < 0) {
+		call_error(c, 400, "since= is neither RFC 3339 nor a time span");
+		return -EINVAL;
+	}
+	*ret_usec = ago < (uint64_t)now ? now - (int64_t)ago : 0;
+	return 0;
+}
+
+static void list(struct call *c)
+{
+	struct store_list_jobs *l = &c->ask.list_jobs;
+	const char *outcome = NULL;
+
+	call_prepare(c, STORE_LIST_JOBS);
+	if (call_page_query(c, &l->limit, &l->after) < 0 ||
+		call_query(c, "source", &l->source) < 0 ||
+		call_query(c, "outcome", &outcome) < 0 ||
+		query_since(c, &l->since_usec) < 0)
+		return;
+	if (outcome) {
+		l->outcome = outcome_from_name(outcome);
+		if (l->outcome == OUTCOME_NONE) {
+			call_error(c, 400, "outcome= is no outcome");
+			return;
+		}
+	}
+	call_ask(c, on_listed);
+}
+
+/* ---- One job, now or when it is over ---- */
+
+struct poll {
+	const char *source, *id; /* source NULL: of any */
+	bool with_hooks;         /* until its runs are over, too */
+	bool last;  /* no time is left: the next answer is given, whatever it is */
+	bool again; /* something changed while the store was asked */
+	struct feed_wait *wait;
+	struct event *timer;
+};
+
+static bool over(const struct poll *p, const struct store_job *j)
+{
+	if (!outcome_terminal(j->outcome))
+		return false;
+	for (size_t i = 0; i < j->n_runs && p->with_hooks; i++)
+		if (j->runs[i].state != RUN_DONE && j->runs[i].state != RUN_DEAD)
+			return false;
+	return true;
+}
+
+static void answer_jobs(struct call *c, const struct store_get_job *g)
+{
+	json_t *jobs = json_array();
+
+	for (size_t i = 0; i < g->n_jobs; i++) {
+		if (json_array_append_new(jobs, json_of_job(&g->jobs[i])) < 0) {
+			json_decref(jobs);
+			jobs = NULL;
+			break;
+		}
+	}
+	call_page(c, "jobs", jobs, 0);
+}
+
+static void on_job(struct call *c)
+{
+	const struct store_get_job *g = &c->ask.get_job;
+	struct poll *p = c->data;
+	bool ended = p->last;
+
+	if (c->answered || !c->request)
+		return;
+	if (g->op.result < 0 && g->op.result != -ENOENT) {
+		call_store_error(c, g->op.result);
+		return;
+	}
+	for (size_t i = 0; i < g->n_jobs; i++)
+		ended = ended || over(p, &g->jobs[i]);
+	if (g->n_jobs > 1)
+		ended = true; /* an id of several sources: the asker has to choose */
+	if (!ended && p->again) {
+		p->again = false;
+		call_prepare(c, STORE_GET_JOB);
+		c->ask.get_job.source = p->source;
+		c->ask.get_job.id = p->id;
+		call_ask(c, on_job);
+	} else if (!ended) {
+		return;
+	} else if (!p->source) {
+		answer_jobs(c, g);
+	} else if (g->n_jobs == 0) {
+		call_error(c, 404, "no such job");
+	} else {
+		call_json(c, 200,
+			json_of_job_in_full(&g->jobs[0], c->flow->config,
+				store_name(c->flow->store)));
+	}
+}
+
+static void ask_for_job(struct call *c)
+{
+	struct poll *p = c->data;
+
+	if (c->asking) {
+		p->again = true;
+		return;
+	}
+	call_prepare(c, STORE_GET_JOB);
+	c->ask.get_job.source = p->source;
+	c->ask.get_job.id = p->id;
+	call_ask(c, on_job);
+}
+
+static void on_change(void *arg, const struct store_change *change)
+{
+	struct call *c = arg;
+
+	if (outcome_terminal(change->job.outcome))
+		ask_for_job(c);
+}
+
+static void on_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct call *c = arg;
+	struct poll *p = c->data;
+
+	(void)fd;
+	(void)what;
+	p->last = true;
+	ask_for_job(c);
+}
+
+static void on_poll_over(struct call *c)
+{
+	struct poll *p = c->data;
+
+	feed_wait_free(p->wait);
+	p->wait = NULL;
+	if (p->timer)
+		event_free(p->timer);
+	p->timer = NULL;
+}
+
+static int begin_to_wait(struct call *c, uint64_t usec)
+{
+	struct poll *p = c->data;
+	struct timeval tv;
+
+	if (usec > WAIT_MAX_USEC)
+		usec = WAIT_MAX_USEC;
+	tv.tv_sec = (time_t)(usec / USEC_PER_SEC);
+	tv.tv_usec = (suseconds_t)(usec % USEC_PER_SEC);
+	p->timer = evtimer_new(c->flow->base, on_time, c);
+	if (!p->timer || evtimer_add(p->timer, &tv) < 0)
+		return -ENOMEM;
+	c->lasting = true;
+	return feed_wait_new(c->flow->feed, p->source, p->id, on_change, c, &p->wait);
+}
+
+static void get(struct call *c, const char *source, const char *id)
+{
+	struct poll *p = calloc(1, sizeof(*p));
+	const char *hooks = NULL;
+	uint64_t wait_usec = 0;
+
+	c->data = p;
+	if (!p) {
+		call_error(c, 503, "out of memory");
+		return;
+	}
+	p->source = source;
+	p->id = id;
+	c->on_over = on_poll_over;
+	if (call_query_span(c, "wait", &wait_usec) < 0 ||
+		call_query(c, "hooks", &hooks) < 0)
+		return;
+	if (hooks && span_parse_bool(hooks, &p->with_hooks) < 0) {
+		call_error(c, 400, "hooks= is neither yes nor no");
+		return;
+	}
+	p->last = wait_usec == 0;
+	if (!p->last && begin_to_wait(c, wait_usec) < 0) {
+		call_error(c, 503, "out of memory");
+		return;
+	}
+	ask_for_job(c);
+}
+
+void control_jobs_get(struct call *c)
+{
+	get(c, c->names[0], c->names[1]);
+}
+
+void control_jobs_list(struct call *c)
+{
+	const char *id = NULL, *source = NULL;
+
+	if (call_query(c, "id", &id) < 0)
+		return;
+	if (!id)
+		list(c);
+	else if (call_query(c, "source", &source) == 0)
+		call_error(
+			c, 400, "source= and id= together: ask for /v1/jobs/SOURCE/ID");
+	else
+		get(c, NULL, id);
+}
+
+/* ---- Expect, forget ---- */
+
+static struct log_fields fields_of(const struct call *c)
+{
+	return (struct log_fields){.source = c->names[0], .id = c->names[1]};
+}
+
+static void on_expected(struct call *c)
+{
+	const struct log_fields fields = fields_of(c);
+	struct poll *p = c->data;
+
+	if (c->ask.op.result < 0) {
+		call_store_error(c, c->ask.op.result);
+		return;
+	}
+	log_event(LOG_EXPECTED, &fields, "Job is expected, by request.");
+	p->source = c->names[0];
+	p->id = c->names[1];
+	p->last = true;
+	ask_for_job(c);
+}
+
+/* body {"within": "10min" | SECONDS}. 0, 1 not there, or answered. */
+static int body_within(struct call *c, uint64_t *ret_usec)
+{
+	const json_t *body, *within;
+	int r = call_body(c, &body);
+
+	if (r < 0)
+		return r;
+	within = json_object_get(body, "within");
+	if (!within)
+		return 1;
+	if (json_is_string(within) &&
+		span_parse_usec(json_string_value(within), ret_usec) == 0)
+		return 0;
+	if (json_is_number(within) && json_number_value(within) >= 0 &&
+		json_number_value(within) < 1e9) {
+		*ret_usec = (uint64_t)(json_number_value(within) * 1e6);
+		return 0;
+	}
+	call_error(c, 400, "within is not a time span");
+	return -EINVAL;
+}
+
+void control_jobs_expect(struct call *c)
+{
+	struct store_expect *e = &c->ask.expect;
+	const struct source *s = config_source(c->flow->config, bytes_of(c->names[0]));
+	uint64_t within;
+
+	if (!s) {
+		call_error(c, 404, "no such source");
+		return;
+	}
+	if (!utf8_valid_id(bytes_of(c->names[1]))) {
+		call_error(c, 400,
+			"not a job id: 1 to 255 bytes of UTF-8 without control "
+			"characters");
+		return;
+	}
+	within = s->expect_within_usec;
+	if (body_within(c, &within) < 0)
+		return;
+	c->data = calloc(1, sizeof(struct poll));
+	if (!c->data) {
+		call_error(c, 503, "out of memory");
+		return;
+	}
+	call_prepare(c, STORE_EXPECT);
+	e->source = c->names[0];
+	e->id = c->names[1];
+	e->now_usec = clock_wall_usec();
+	e->ask_at_usec = within < WITHIN_MAX_USEC ? e->now_usec + (int64_t)within : 0;
+	call_ask(c, on_expected);
+}
+
+static void on_forgotten(struct call *c)
+{
+	const struct log_fields fields = fields_of(c);
+
+	if (c->ask.op.result == -ENOENT) {
+		call_error(c, 404, "no such job");
+	} else if (c->ask.op.result == -EBUSY) {
+		call_error(c, 409, "a run of this job is running");
+	} else if (c->ask.op.result < 0) {
+		call_store_error(c, c->ask.op.result);
+	} else {
+		log_event(LOG_CONTROL, &fields, "Job is forgotten, by request.");
+		call_json(c, 200, json_object());
+	}
+}
+
+void control_jobs_forget(struct call *c)
+{
+	call_prepare(c, STORE_FORGET);
+	c->ask.forget.source = c->names[0];
+	c->ask.forget.id = c->names[1];
+	call_ask(c, on_forgotten);
+}

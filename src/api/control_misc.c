@@ -1,0 +1,255 @@
+/* The control socket's rest: how the daemon is, reload, the test of a source, uploads. */
+#include "api/call.h"
+#include "api/json.h"
+#include "api/selftest.h"
+#include "base/clock.h"
+#include "flow/dispatch.h"
+#include "flow/feed.h"
+#include "flow/upload.h"
+#include "io/log.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* ---- Status ---- */
+
+static json_t *names_of_sources(const struct config *config)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < config->n_sources; i++) {
+		const struct source *s = config->sources[i];
+		json_t *o = json_pack("{s:s, s:s, s:s?, s:b}", "name", s->name, "path",
+			s->path, "preset", s->preset, "uploads", s->upload_url != NULL);
+
+		if (json_array_append_new(list, o) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static json_t *names_of_hooks(const struct config *config)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < config->n_hooks; i++) {
+		json_t *o = json_pack("{s:s}", "name", config->hooks[i]->name);
+
+		if (json_array_append_new(list, o) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static json_t *of_store(struct store *s)
+{
+	const struct store_counts n = store_counts(s);
+
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "healthy",
+		store_healthy(s), "jobs", (json_int_t)n.jobs, "jobs_pending",
+		(json_int_t)n.pending, "callbacks", (json_int_t)n.callbacks, "commits",
+		(json_int_t)n.commits, "size_bytes", (json_int_t)n.bytes, "queue",
+		(json_int_t)n.queue, "recovered_runs", (json_int_t)store_recovered(s));
+}
+
+static json_t *of_runs(const struct flow *f)
+{
+	const struct store_counts n = store_counts(f->store);
+	const struct flow_counters *k = &f->counters;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}", "waiting",
+		(json_int_t)n.waiting, "running", (json_int_t)n.running, "dead",
+		(json_int_t)n.dead, "done", (json_int_t)n.done, "started",
+		(json_int_t)k->runs_started, "failed", (json_int_t)k->runs_failed,
+		"timed_out", (json_int_t)k->runs_timed_out, "slots_used",
+		(int)dispatch_running(f->dispatch), "slots",
+		(int)f->config->max_concurrent);
+}
+
+static json_t *of_callbacks(const struct flow_counters *k)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "accepted",
+		(json_int_t)k->accepted, "repeated", (json_int_t)k->repeated, "refused",
+		(json_int_t)k->refused, "unverified", (json_int_t)k->unverified,
+		"unavailable", (json_int_t)k->unavailable, "unreadable",
+		(json_int_t)k->unreadable);
+}
+
+static json_t *of_last_error(void)
+{
+	const struct log_problem p = log_last_problem();
+
+	if (!p.time_usec)
+		return json_null();
+	return json_pack("{s:o, s:o}", "time", json_of_time(p.time_usec), "error",
+		json_of_text(bytes_of(p.text)));
+}
+
+void control_misc_status(struct call *c)
+{
+	const struct control_hooks *h = &c->control->hooks;
+	struct flow *f = c->flow;
+	int64_t now = clock_wall_usec();
+
+	call_json(c, 200,
+		json_pack("{s:s, s:i, s:o, s:I, s:b, s:s, s:s?, s:o, s:o, s:o, s:o, s:I, "
+			  "s:i, "
+			  "s:o, s:o, s:o}",
+			"version", VERSION, "pid", (int)getpid(), "started",
+			json_of_time(f->started_usec), "uptime_seconds",
+			(json_int_t)((now - f->started_usec) / (int64_t)USEC_PER_SEC),
+			"stopping", f->stopping, "config_path", f->config_path,
+			"public_url", f->config->public_url, "listeners",
+			h->listeners ? h->listeners(h->arg) : json_array(), "store",
+			of_store(f->store), "runs", of_runs(f), "callbacks",
+			of_callbacks(&f->counters), "log_dropped",
+			(json_int_t)log_dropped(), "waiting_clients",
+			(int)feed_waiting(f->feed), "last_error", of_last_error(),
+			"sources", names_of_sources(f->config), "hooks",
+			names_of_hooks(f->config)));
+}
+
+/* ---- Reload ---- */
+
+static json_t *lines_of(const char *text)
+{
+	struct bytes rest = bytes_of(text ? text : "");
+	json_t *list = json_array();
+
+	while (rest.data) {
+		struct bytes line = bytes_split(rest, '\n', &rest);
+
+		if (line.size && json_array_append_new(list, json_of_text(line)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+void control_misc_reload(struct call *c)
+{
+	const struct control_hooks *h = &c->control->hooks;
+	CLEANUP(freep) char *problems = NULL;
+	int r = h->reload(h->arg, &problems);
+
+	if (r == 0)
+		call_json(c, 200, json_object());
+	else if (r > 0)
+		call_json(c, 422,
+			json_pack("{s:s, s:o}", "error",
+				"the configuration is not taken, the old one stays",
+				"problems", lines_of(problems)));
+	else
+		call_error(c, 503, "reload failed: %s", strerror(-r));
+}
+
+/* ---- Test ---- */
+
+struct test {
+	struct selftest *test;
+};
+
+static void on_test_over(struct call *c)
+{
+	struct test *t = c->data;
+
+	if (t->test)
+		selftest_cancel(t->test);
+	t->test = NULL;
+}
+
+static void on_tested(void *arg, int status, json_t *answer)
+{
+	struct call *c = arg;
+	struct test *t = c->data;
+
+	t->test = NULL;
+	call_json(c, status, answer);
+}
+
+void control_misc_test(struct call *c)
+{
+	const struct control_hooks *h = &c->control->hooks;
+	struct source *s = config_source(c->flow->config, bytes_of(c->names[0]));
+	CLEANUP(freep) char *url = NULL;
+	char *unix_socket = NULL;
+	struct selftest_target target;
+	const json_t *body;
+	const char *problem = NULL;
+	struct test *t;
+	int r;
+
+	if (!s) {
+		call_error(c, 404, "no such source");
+		return;
+	}
+	if (call_body(c, &body) < 0)
+		return;
+	url = h->own_url ? h->own_url(h->arg, &unix_socket) : NULL;
+	if (!url) {
+		call_error(c, 409, "there is no public listener to send it to");
+		return;
+	}
+	t = calloc(1, sizeof(*t));
+	c->data = t;
+	if (t) {
+		c->on_over = on_test_over;
+		target = (struct selftest_target){.url = url, .unix_socket = unix_socket};
+		r = selftest_start(
+			c->flow, s, body, &target, on_tested, c, &t->test, &problem);
+	} else {
+		r = -ENOMEM;
+	}
+	free(unix_socket);
+	if (r > 0)
+		call_error(c, 409, "%s", problem);
+	else if (r < 0)
+		call_error(c, 503, "the test could not begin: %s", strerror(-r));
+}
+
+/* ---- Uploads ---- */
+
+struct asked_upload {
+	struct upload *upload;
+};
+
+static void on_upload_over(struct call *c)
+{
+	struct asked_upload *u = c->data;
+
+	if (u->upload)
+		upload_forget(u->upload);
+	u->upload = NULL;
+}
+
+static void on_initiated(void *arg, const struct upload_answer *answer)
+{
+	struct call *c = arg;
+	struct asked_upload *u = c->data;
+
+	u->upload = NULL;
+	call_json(c, answer->status, json_incref(answer->json));
+}
+
+void control_uploads_post(struct call *c)
+{
+	struct asked_upload *u;
+	const json_t *body;
+	int r = -ENOMEM;
+
+	if (call_body(c, &body) < 0)
+		return;
+	u = calloc(1, sizeof(*u));
+	c->data = u;
+	if (u) {
+		c->on_over = on_upload_over;
+		r = upload_start(c->flow, body, on_initiated, c, &u->upload);
+	}
+	if (r < 0)
+		call_error(c, 503, "the upload could not begin: %s", strerror(-r));
+}

@@ -1,0 +1,154 @@
+/* callbackctl expect, forget, replay, discard: what changes a job or a run. */
+#include "base/codec.h"
+#include "base/text.h"
+#include "ctl/commands.h"
+#include "ctl/name.h"
+
+const struct ctl_option cmd_expect_options[] = {
+	{"within", "SPAN",
+		"if not heard of by then, the source is asked (ExpectWithin=)"},
+	{0},
+};
+const struct ctl_option cmd_discard_options[] = {
+	{"reason", "TEXT", "kept with the run"},
+	{0},
+};
+
+/* One request that answers an object; printed with --json, else `told` is. */
+static int change(struct ctl *ctl, const char *method, const char *path, json_t *body,
+	const char *what, const char *told)
+{
+	struct client_answer a = {0};
+	int r;
+
+	if (!path) {
+		ctl_complain("out of memory");
+		json_decref(body);
+		return CTL_UNREACHABLE;
+	}
+	r = ctl_ask(ctl, method, path, body, what, &a);
+	if (r == 0 && ctl->json)
+		ctl_print_json(ctl, a.json);
+	else if (r == 0)
+		printf("%s %s\n", ctl_escape(what), told);
+	client_answer_fini(&a);
+	json_decref(body);
+	return r;
+}
+
+/* A job that is not known needs a source: the only one there is, or the one named. */
+static int only_source(struct ctl *ctl, struct name *n)
+{
+	struct client_answer a = {0};
+	const json_t *sources;
+	int r = ctl_ask(ctl, "GET", "/v1/status", NULL, NULL, &a);
+
+	sources = json_object_get(a.json, "sources");
+	if (r == 0 && json_array_size(sources) == 1) {
+		n->source = strdup(ctl_text(json_array_get(sources, 0), "name"));
+	} else if (r == 0) {
+		ctl_complain("%s: of which source? Say SOURCE/ID", ctl_escape(n->id));
+		r = CTL_USAGE;
+	}
+	client_answer_fini(&a);
+	return r;
+}
+
+int cmd_expect(struct ctl *ctl, const struct ctl_args *args)
+{
+	const char *within = args->option[0];
+	CLEANUP(freep) char *path = NULL;
+	struct name name = {0};
+	uint64_t span;
+	int r = within ? ctl_span(within, "--within", &span) : 0;
+
+	if (r != 0)
+		return r;
+	r = name_read(ctl, args->operands[0], &name);
+	if (r == 0 && !name.source)
+		r = only_source(ctl, &name);
+	if (r == 0) {
+		path = name_path(&name);
+		r = change(ctl, "PUT", path,
+			within ? json_pack("{s:s}", "within", within) : json_object(),
+			args->operands[0], "is expected");
+	}
+	name_fini(&name);
+	return r;
+}
+
+int cmd_forget(struct ctl *ctl, const struct ctl_args *args)
+{
+	CLEANUP(freep) char *path = NULL;
+	struct name name;
+	int r = name_read(ctl, args->operands[0], &name);
+
+	if (r == 0)
+		r = name_find_source(ctl, &name);
+	if (r == 0) {
+		path = name_path(&name);
+		r = change(ctl, "DELETE", path, NULL, args->operands[0], "is forgotten");
+	}
+	name_fini(&name);
+	return r;
+}
+
+static char *run_path(const char *run, const char *verb)
+{
+	CLEANUP(freep) char *encoded = codec_percent_encode(bytes_of(run));
+
+	return encoded ? text_format("/v1/runs/%s/%s", encoded, verb) : NULL;
+}
+
+static int replay(struct ctl *ctl, const char *run)
+{
+	CLEANUP(freep) char *path = run_path(run, "replay");
+	struct client_answer a = {0};
+	int r = CTL_UNREACHABLE;
+
+	if (path)
+		r = ctl_ask(ctl, "POST", path, NULL, run, &a);
+	if (r == 0 && ctl->json)
+		ctl_print_json(ctl, a.json);
+	else if (r == 0)
+		printf("%s is replayed as %s\n", ctl_escape(run),
+			ctl_escape(ctl_text(a.json, "run")));
+	client_answer_fini(&a);
+	return r;
+}
+
+/* All are tried; the first that failed says the exit status. */
+int cmd_replay(struct ctl *ctl, const struct ctl_args *args)
+{
+	int exit = CTL_DONE;
+
+	for (int i = 0; i < args->n_operands; i++) {
+		int r = replay(ctl, args->operands[i]);
+
+		if (exit == CTL_DONE)
+			exit = r;
+		if (r == CTL_UNREACHABLE || r == CTL_NO_ACCESS)
+			break;
+	}
+	return exit;
+}
+
+int cmd_discard(struct ctl *ctl, const struct ctl_args *args)
+{
+	int exit = CTL_DONE;
+
+	for (int i = 0; i < args->n_operands; i++) {
+		CLEANUP(freep) char *path = run_path(args->operands[i], "discard");
+		json_t *body = args->option[0]
+				       ? json_pack("{s:s}", "reason", args->option[0])
+				       : json_object();
+		int r = change(
+			ctl, "POST", path, body, args->operands[i], "is discarded");
+
+		if (exit == CTL_DONE)
+			exit = r;
+		if (r == CTL_UNREACHABLE || r == CTL_NO_ACCESS)
+			break;
+	}
+	return exit;
+}

@@ -1,0 +1,137 @@
+/* callbackctl list, runs: what there is, newest first. */
+#include "ctl/commands.h"
+#include "ctl/pages.h"
+#include "ctl/table.h"
+
+#define LIMIT_DEFAULT 100
+
+enum { LIST_SOURCE, LIST_OUTCOME, LIST_SINCE, LIST_LIMIT };
+const struct ctl_option cmd_list_options[] = {
+	{"source", "SOURCE", "only jobs of this source"},
+	{"outcome", "OUTCOME", "pending, success, error, canceled, lost or unreadable"},
+	{"since", "TIME", "updated since then: RFC 3339, or a span such as 1h ago"},
+	{"limit", "N", "at most so many (100)"},
+	{0},
+};
+
+enum { RUNS_STATE, RUNS_HOOK, RUNS_LIMIT };
+const struct ctl_option cmd_runs_options[] = {
+	{"state", "STATE", "waiting, running, done or dead"},
+	{"hook", "HOOK", "only runs of this hook"},
+	{"limit", "N", "at most so many (100)"},
+	{0},
+};
+
+struct listing {
+	struct ctl *ctl;
+	struct table table;
+	void (*add)(struct table *t, const json_t *item);
+};
+
+static void on_item(void *arg, const json_t *item)
+{
+	struct listing *l = arg;
+
+	if (l->ctl->json)
+		ctl_print_json(l->ctl, item);
+	else
+		l->add(&l->table, item);
+}
+
+static int print(struct listing *l, const struct text *path, const char *key,
+	const char *limit_text)
+{
+	uint64_t limit = LIMIT_DEFAULT;
+	int r = limit_text ? ctl_number(limit_text, "--limit", &limit) : 0;
+
+	if (r == 0 && path->failed) {
+		ctl_complain("out of memory");
+		r = CTL_UNREACHABLE;
+	}
+	if (r == 0)
+		r = pages_each(l->ctl, path->data, key, limit, on_item, l);
+	if (r == 0 && !l->ctl->json && table_print(&l->table, stdout) < 0) {
+		ctl_complain("cannot print the list");
+		r = CTL_UNREACHABLE;
+	}
+	table_fini(&l->table);
+	return r;
+}
+
+static void add_job(struct table *t, const json_t *job)
+{
+	char time[CTL_TIME_SIZE];
+
+	table_add(t, ctl_time(job, "updated", time));
+	table_add(t, ctl_text(job, "source"));
+	table_add(t, ctl_text(job, "id"));
+	table_add_word(t, ctl_text(job, "outcome"));
+	table_add(t, ctl_text(job, "status"));
+	table_addf(t, "%lld",
+		(long long)json_integer_value(json_object_get(job, "deliveries")));
+}
+
+int cmd_list(struct ctl *ctl, const struct ctl_args *args)
+{
+	static const char *const titles[] = {
+		"UPDATED", "SOURCE", "ID", "OUTCOME", "STATUS", "DELIVERIES"};
+	struct listing l = {.ctl = ctl, .add = add_job};
+	struct text path = TEXT_EMPTY;
+	int r;
+
+	table_init(&l.table, ARRAY_SIZE(titles), titles, ctl->color);
+	text_adds(&path, "/v1/jobs");
+	pages_query(&path, "source", args->option[LIST_SOURCE]);
+	pages_query(&path, "outcome", args->option[LIST_OUTCOME]);
+	pages_query(&path, "since", args->option[LIST_SINCE]);
+	r = print(&l, &path, "jobs", args->option[LIST_LIMIT]);
+	text_fini(&path);
+	return r;
+}
+
+static void add_run(struct table *t, const json_t *run)
+{
+	const json_t *status = json_object_get(run, "exit_status");
+	const json_t *signal = json_object_get(run, "signal");
+	char time[CTL_TIME_SIZE];
+	bool waits = ctl_is(run, "state", "waiting");
+
+	table_add(t, ctl_text(run, "run"));
+	table_add(t, ctl_text(run, "hook"));
+	table_addf(t, "%s/%s", ctl_text(run, "source"), ctl_text(run, "id"));
+	table_add_word(t, ctl_text(run, "outcome"));
+	table_add_word(t, ctl_text(run, "state"));
+	table_addf(t, "%lld",
+		(long long)json_integer_value(json_object_get(run, "attempt")));
+	if (json_is_integer(signal))
+		table_addf(t, "signal %lld", (long long)json_integer_value(signal));
+	else if (json_is_integer(status))
+		table_addf(t, "%lld", (long long)json_integer_value(status));
+	else
+		table_add(t, NULL);
+	table_addf(t, "%s%s", waits ? "due " : "",
+		ctl_time(run,
+			waits ? "due"
+			      : (json_is_string(json_object_get(run, "finished"))
+						? "finished"
+						: "started"),
+			time));
+	table_add(t, ctl_text(run, "reason"));
+}
+
+int cmd_runs(struct ctl *ctl, const struct ctl_args *args)
+{
+	static const char *const titles[] = {"RUN", "HOOK", "JOB", "OUTCOME", "STATE",
+		"ATTEMPT", "EXIT", "TIME", "REASON"};
+	struct listing l = {.ctl = ctl, .add = add_run};
+	struct text path = TEXT_EMPTY;
+	int r;
+
+	table_init(&l.table, ARRAY_SIZE(titles), titles, ctl->color);
+	text_adds(&path, "/v1/runs");
+	pages_query(&path, "state", args->option[RUNS_STATE]);
+	pages_query(&path, "hook", args->option[RUNS_HOOK]);
+	r = print(&l, &path, "runs", args->option[RUNS_LIMIT]);
+	text_fini(&path);
+	return r;
+}

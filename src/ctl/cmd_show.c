@@ -1,0 +1,231 @@
+/* callbackctl show, watch: one job's whole story; everything as it happens. */
+#include "base/codec.h"
+#include "base/text.h"
+#include "ctl/commands.h"
+#include "ctl/name.h"
+#include "ctl/table.h"
+
+const struct ctl_option cmd_watch_options[] = {
+	{"after", "SEQ", "with what happened after this number (from now)"},
+	{0},
+};
+
+static void add_line(struct table *t, const char *name, const char *value)
+{
+	table_add(t, name);
+	table_add_word(t, value);
+}
+
+static void add_time(struct table *t, const char *name, const json_t *o, const char *key)
+{
+	char time[CTL_TIME_SIZE];
+
+	if (!json_is_string(json_object_get(o, key)))
+		return;
+	table_add(t, name);
+	table_add(t, ctl_time(o, key, time));
+}
+
+/* Any number of lines, each escaped; nothing of it can move the cursor. */
+static void print_block(const char *title, const char *text, size_t size)
+{
+	struct bytes rest = {text, size};
+	struct text t = TEXT_EMPTY;
+
+	if (size == 0)
+		return;
+	printf("  %s:\n", title);
+	if (size && text[size - 1] == '\n')
+		rest.size--;
+	while (rest.data) {
+		struct bytes line = bytes_split(rest, '\n', &rest);
+
+		text_clear(&t);
+		text_add_escaped(&t, line, line.size);
+		printf("    %s\n", t.failed || !t.data ? "" : t.data);
+	}
+	text_fini(&t);
+}
+
+static void print_member(const json_t *o, const char *key, const char *title)
+{
+	const json_t *s = json_object_get(o, key);
+
+	if (json_is_string(s))
+		print_block(title, json_string_value(s), json_string_length(s));
+}
+
+static void print_table(struct table *t)
+{
+	if (table_print(t, stdout) < 0)
+		ctl_complain("cannot print");
+	table_fini(t);
+}
+
+static void print_run(const struct ctl *ctl, const json_t *run)
+{
+	const json_t *status = json_object_get(run, "exit_status");
+	const json_t *signal = json_object_get(run, "signal");
+	struct table t;
+
+	table_init(&t, 2, NULL, ctl->color);
+	printf("\n");
+	add_line(&t, "run", ctl_text(run, "run"));
+	add_line(&t, "  hook", ctl_text(run, "hook"));
+	add_line(&t, "  state", ctl_text(run, "state"));
+	table_add(&t, "  attempt");
+	table_addf(&t, "%lld",
+		(long long)json_integer_value(json_object_get(run, "attempt")));
+	if (ctl_is(run, "state", "waiting"))
+		add_time(&t, "  due", run, "due");
+	add_time(&t, "  started", run, "started");
+	add_time(&t, "  finished", run, "finished");
+	if (json_is_integer(status)) {
+		table_add(&t, "  exit status");
+		table_addf(&t, "%lld", (long long)json_integer_value(status));
+	}
+	if (json_is_integer(signal)) {
+		table_add(&t, "  signal");
+		table_addf(&t, "%lld", (long long)json_integer_value(signal));
+	}
+	if (json_is_string(json_object_get(run, "reason")))
+		add_line(&t, "  reason", ctl_text(run, "reason"));
+	if (json_is_string(json_object_get(run, "replay_of")))
+		add_line(&t, "  replay of", ctl_text(run, "replay_of"));
+	print_table(&t);
+	if (json_is_true(json_object_get(run, "truncated")))
+		puts("  (the beginning of the output is cut off)");
+	print_member(run, "stdout", "stdout");
+	print_member(run, "stderr", "stderr");
+}
+
+static void print_hooks(const struct ctl *ctl, const json_t *job)
+{
+	const json_t *hooks = json_object_get(job, "hooks"), *hook;
+	struct table t;
+	size_t i;
+
+	if (json_array_size(hooks) == 0)
+		return;
+	puts("\nhooks");
+	table_init(&t, 2, NULL, ctl->color);
+	json_array_foreach(hooks, i, hook)
+	{
+		bool ran = json_is_true(json_object_get(hook, "ran"));
+
+		table_addf(&t, "  %s", ctl_text(hook, "hook"));
+		if (ran)
+			table_add(&t, "ran");
+		else
+			table_addf(&t, "did not run: %s", ctl_text(hook, "why"));
+	}
+	print_table(&t);
+}
+
+static void print_job(const struct ctl *ctl, const json_t *job)
+{
+	const json_t *size = json_object_get(job, "size_bytes"), *run;
+	struct table t;
+	size_t i;
+
+	table_init(&t, 2, NULL, ctl->color);
+	table_add(&t, "job");
+	table_addf(&t, "%s/%s", ctl_text(job, "source"), ctl_text(job, "id"));
+	add_line(&t, "  outcome", ctl_text(job, "outcome"));
+	table_add(&t, "  status");
+	table_add(&t, ctl_text(job, "status"));
+	add_time(&t, "  expected", job, "expected");
+	add_time(&t, "  received", job, "received");
+	add_time(&t, "  confirmed", job, "confirmed");
+	add_time(&t, "  updated", job, "updated");
+	table_add(&t, "  deliveries");
+	table_addf(&t, "%lld",
+		(long long)json_integer_value(json_object_get(job, "deliveries")));
+	if (json_is_string(json_object_get(job, "public_url")))
+		add_line(&t, "  public url", ctl_text(job, "public_url"));
+	if (json_is_integer(size)) {
+		table_add(&t, "  size");
+		table_addf(&t, "%lld bytes", (long long)json_integer_value(size));
+	}
+	print_table(&t);
+	print_member(job, "payload", "payload");
+	print_member(job, "payload_base64", "payload (base64)");
+	print_hooks(ctl, job);
+	json_array_foreach(json_object_get(job, "runs"), i, run) print_run(ctl, run);
+}
+
+int cmd_show(struct ctl *ctl, const struct ctl_args *args)
+{
+	const char *text = args->operands[0];
+	CLEANUP(freep) char *path = NULL;
+	struct client_answer a = {0};
+	struct name name;
+	int r = name_read(ctl, text, &name);
+
+	if (r == 0)
+		r = name_find_source(ctl, &name);
+	if (r == 0) {
+		path = name_path(&name);
+		r = ctl_ask(ctl, "GET", path ? path : "/", NULL, text, &a);
+	}
+	if (r == 0 && ctl->json)
+		ctl_print_json(ctl, a.json);
+	else if (r == 0)
+		print_job(ctl, a.json);
+	client_answer_fini(&a);
+	name_fini(&name);
+	return r;
+}
+
+static void on_line(void *arg, struct bytes line)
+{
+	const struct ctl *ctl = arg;
+	json_t *change = json_loadb(line.data, line.size, 0, NULL);
+	const json_t *job = json_object_get(change, "job");
+	const json_t *run = json_object_get(change, "run");
+	const json_t *o = run ? run : job;
+	const char *word = ctl_text(o, run ? "state" : "outcome");
+	const char *color = ctl->color ? table_color(word) : "";
+	char time[CTL_TIME_SIZE];
+
+	if (ctl->json && change) {
+		ctl_print_json(ctl, change);
+	} else if (o) {
+		printf("%s  %s/%s  %s%s%s", ctl_time(change, "time", time),
+			ctl_escape(ctl_text(o, "source")), ctl_escape(ctl_text(o, "id")),
+			color, ctl_escape(word), *color ? TABLE_COLOR_END : "");
+		if (run)
+			printf("  run %s  %s  attempt %lld\n",
+				ctl_escape(ctl_text(o, "run")),
+				ctl_escape(ctl_text(o, "hook")),
+				(long long)json_integer_value(
+					json_object_get(o, "attempt")));
+		else
+			printf("  %s\n", ctl_escape(ctl_text(o, "status")));
+		fflush(stdout);
+	}
+	json_decref(change);
+}
+
+int cmd_watch(struct ctl *ctl, const struct ctl_args *args)
+{
+	CLEANUP(freep) char *path = NULL;
+	struct client_answer a;
+	uint64_t after = 0;
+	int r = args->option[0] ? ctl_number(args->option[0], "--after", &after) : 0;
+
+	if (r != 0)
+		return r;
+	path = args->option[0]
+		       ? text_format("/v1/watch?after=%llu", (unsigned long long)after)
+		       : strdup("/v1/watch");
+	client_stream(ctl->client, path ? path : "/v1/watch", on_line, ctl, &a);
+	if (a.failure == CLIENT_OK && a.status == 200) {
+		ctl_complain("the daemon ended the watch");
+		r = CTL_UNREACHABLE;
+	} else {
+		r = ctl_fail(&a, NULL);
+	}
+	client_answer_fini(&a);
+	return r;
+}

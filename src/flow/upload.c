@@ -1,0 +1,428 @@
+/*
+ * One upload's initiate, step by step (the picture is in the header). Its invariant: the
+ * hash of the token is committed before the service can know the token, and the answer
+ * follows the commit that expects the job. A step that fails ends in finish(), which
+ * answers once and frees. The token is wiped from everything it was written to; what the
+ * service says is cleaned of it before anybody reads or logs it.
+ */
+#include "flow/upload.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "flow/initiate.h"
+#include "io/log.h"
+#include "rules/verify.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#define ANSWER_MAX_BYTES (256u * 1024)
+
+struct upload {
+	struct upload *next, **back; /* in flow->uploads */
+	struct flow *flow;
+	struct config *config; /* of the moment it began: `source` is inside */
+	const struct source *source;
+	void (*on_done)(void *arg, const struct upload_answer *answer);
+	void *arg;
+	struct event *later; /* answers that are known at once wait for the loop */
+	char token[RANDOM_TOKEN_SIZE];
+	unsigned char token_hash[VERIFY_TOKEN_HASH_SIZE];
+	char *body; /* of the initiate request */
+	int64_t size_bytes;
+	struct store_mint mint;
+	struct store_bind bind;
+	struct initiate_answer initiated;
+	int status; /* of the answer, with `json` */
+	json_t *json;
+};
+
+static void upload_free(struct upload *u)
+{
+	if (u->back) {
+		*u->back = u->next;
+		if (u->next)
+			u->next->back = u->back;
+	}
+	if (u->later)
+		event_free(u->later);
+	if (u->body)
+		explicit_bzero(u->body, strlen(u->body));
+	free(u->body);
+	explicit_bzero(u->token, sizeof(u->token));
+	initiate_answer_fini(&u->initiated);
+	json_decref(u->json);
+	config_unref(u->config);
+	free(u);
+}
+
+/* The one way out. */
+static void finish(struct upload *u)
+{
+	struct upload_answer answer = {u->status, u->json};
+
+	if (u->on_done)
+		u->on_done(u->arg, &answer);
+	upload_free(u);
+}
+
+/* Notes the answer down; a NULL `json` is memory that was short. */
+static void set_answer(struct upload *u, int status, json_t *json)
+{
+	json_decref(u->json);
+	u->status = json ? status : 503;
+	u->json = json;
+}
+
+static void set_error(struct upload *u, int status, const char *error)
+{
+	set_answer(u, status, json_pack("{s:s}", "error", error));
+}
+
+static void log_refused(const struct upload *u, const char *why)
+{
+	struct log_fields fields = {.source = u->source->name, .id = u->initiated.id};
+	const char *request_id = json_string_value(
+		json_object_get(u->json, "request_id"));
+
+	log_event(LOG_UPLOAD_REFUSED, &fields, "Upload not initiated at %s: %s%s%s",
+		u->source->name, log_escapes(why), request_id ? ", request " : "",
+		request_id ? log_escapes(request_id) : "");
+}
+
+/* Logged once, with the words the asker gets. */
+static void refuse(struct upload *u, int status, json_t *json)
+{
+	const char *why;
+
+	set_answer(u, status, json);
+	why = json_string_value(json_object_get(u->json, "error"));
+	log_refused(u, why ? why : "out of memory");
+}
+
+static void refuse_for_store(struct upload *u, int result)
+{
+	refuse(u, 503,
+		json_pack("{s:s}", "error",
+			result == -ENOSPC ? "the store cannot commit: the disk is full"
+					  : "the store cannot commit"));
+}
+
+/* ---- the last step: the token is bound, or taken back ---- */
+
+static void on_taken_back(struct store_op *op)
+{
+	struct upload *u = op->arg;
+
+	/* If it failed, the token stays good for one job of a service that was told of it
+	 * and refused: nobody but the service knows it. */
+	store_op_fini(op);
+	finish(u);
+}
+
+/* The service will not use the token: nobody shall. The answer is set already. */
+static void take_back(struct upload *u)
+{
+	u->bind = (struct store_bind){
+		.op = {.kind = STORE_BIND, .on_done = on_taken_back, .arg = u},
+		.token_hash = u->token_hash,
+		.source = u->source->name,
+		.size_bytes = -1,
+		.now_usec = clock_wall_usec(),
+	};
+	if (store_submit(u->flow->store, &u->bind.op))
+		finish(u);
+}
+
+static void on_mismatch(struct upload *u)
+{
+	struct log_fields fields = {.source = u->source->name, .id = u->initiated.id};
+
+	log_event(LOG_TOKEN_MISMATCH, &fields,
+		"The service named its upload %s, but a callback with this upload's own "
+		"token came for %s before: one of the two is wrong",
+		log_escapes(u->initiated.id), log_escapes(u->bind.bound));
+	set_error(u, 502,
+		"a callback with this upload's token came for another id before the "
+		"service answered");
+	if (u->json)
+		json_object_set_new(u->json, "bound",
+			json_string(u->bind.bound)); /* told if it can be */
+}
+
+static void on_bound(struct store_op *op)
+{
+	struct upload *u = op->arg;
+	struct log_fields fields = {.source = u->source->name, .id = u->initiated.id};
+	int result = op->result;
+
+	if (result == -EEXIST) {
+		on_mismatch(u);
+	} else if (result) {
+		refuse_for_store(u, result);
+	} else {
+		log_event(LOG_UPLOAD_INITIATED, &fields,
+			"Upload initiated at %s, its callback is expected",
+			u->source->name);
+		set_answer(u, 200, json_incref(u->initiated.json));
+	}
+	store_op_fini(op);
+	finish(u);
+}
+
+static int64_t ask_at_usec(const struct source *s)
+{
+	int64_t now = clock_steady_usec();
+
+	if (s->expect_within_usec > (uint64_t)(INT64_MAX - now))
+		return 0; /* infinity: never asked for */
+	return now + (int64_t)s->expect_within_usec;
+}
+
+static void bind_job(struct upload *u)
+{
+	int r;
+
+	u->bind = (struct store_bind){
+		.op = {.kind = STORE_BIND, .on_done = on_bound, .arg = u},
+		.token_hash = u->token_hash,
+		.source = u->source->name,
+		.id = u->initiated.id,
+		.public_url = u->initiated.public_url,
+		.size_bytes = u->size_bytes,
+		.now_usec = clock_wall_usec(),
+		.ask_at_usec = ask_at_usec(u->source),
+	};
+	r = store_submit(u->flow->store, &u->bind.op);
+	if (r) {
+		refuse_for_store(u, r);
+		finish(u);
+	}
+}
+
+/* ---- the middle step: the service is asked ---- */
+
+/* A service may repeat our callback URL, in its answer or in an error's text. */
+static char *without_token(const struct upload *u, struct bytes body)
+{
+	char *copy = bytes_dup(body), *at = copy;
+	size_t size = strlen(u->token);
+
+	while (at && (at = memmem(at, body.size - (size_t)(at - copy), u->token, size)))
+		memset(at, '*', size);
+	return copy;
+}
+
+static void on_2xx(struct upload *u, struct bytes body)
+{
+	const char *problem = NULL;
+	int r = initiate_read(u->source, body, &u->initiated, &problem);
+
+	if (r == 0 && json_object_set_new(
+			      u->initiated.json, "source", json_string(u->source->name)))
+		r = -ENOMEM;
+	if (r == 0) {
+		bind_job(u);
+		return;
+	}
+	if (r < 0)
+		refuse(u, 503, NULL);
+	else
+		refuse(u, 502,
+			json_pack("{s:o}", "error",
+				json_sprintf(
+					"the answer of the service cannot be used: %s",
+					problem)));
+	take_back(u);
+}
+
+static void on_no_answer(struct upload *u, const struct fetch_answer *answer)
+{
+	refuse(u, answer->error == -EMSGSIZE ? 502 : 504,
+		json_pack("{s:o}", "error",
+			json_sprintf(
+				"no answer from the service: %s", answer->error_text)));
+	/* Did the request arrive all the same, a callback may come: it verifies. */
+	if (answer->sent)
+		finish(u);
+	else
+		take_back(u);
+}
+
+static void on_answer(void *arg, const struct fetch_answer *answer)
+{
+	struct upload *u = arg;
+	struct bytes body = answer->body;
+	CLEANUP(freep) char *clean = NULL;
+
+	if (answer->error) {
+		on_no_answer(u, answer);
+		return;
+	}
+	clean = without_token(u, body);
+	body.data = clean;
+	if (!clean) {
+		refuse(u, 503, NULL);
+		finish(u);
+	} else if (answer->status >= 200 && answer->status <= 299) {
+		on_2xx(u, body);
+	} else {
+		refuse(u, 502, initiate_refusal(answer->status, body));
+		take_back(u);
+	}
+}
+
+/* A key with a line end or a NUL in it would be cut, or become two headers. */
+static char *key_header(const struct source *s)
+{
+	const struct secret *key = s->api_key;
+
+	if (memchr(key->text, '\0', key->text_size))
+		return NULL;
+	return text_format("%s: %.*s", s->api_key_header, (int)key->text_size,
+		(const char *)key->text);
+}
+
+static int ask_service(struct upload *u)
+{
+	const struct source *s = u->source;
+	char *key = s->api_key ? key_header(s) : NULL;
+	const char *const headers[] = {
+		"Content-Type: application/json", "Accept: application/json", key, NULL};
+	const struct fetch_request request = {
+		.method = "POST",
+		.url = s->upload_url,
+		.headers = headers,
+		.body = bytes_of(u->body),
+		.ca_file = s->ca_file,
+		.max_bytes = ANSWER_MAX_BYTES,
+	};
+	struct fetch *f;
+	int r;
+
+	if (s->api_key && !key)
+		return -EINVAL;
+	r = fetch_start(u->flow->fetch, &request, on_answer, u, &f);
+	if (key)
+		explicit_bzero(key, strlen(key));
+	free(key);
+	return r;
+}
+
+/* ---- the first step: the token ---- */
+
+static void on_minted(struct store_op *op)
+{
+	struct upload *u = op->arg;
+	int r = op->result;
+
+	store_op_fini(op);
+	if (u->flow->stopping) { /* what carries requests may be gone */
+		refuse(u, 503, json_pack("{s:s}", "error", "the daemon is stopping"));
+		finish(u);
+		return;
+	}
+	if (r) {
+		refuse_for_store(u, r);
+		finish(u);
+		return;
+	}
+	r = ask_service(u);
+	if (r == 0)
+		return;
+	if (r == -EINVAL)
+		refuse(u, 409,
+			json_pack("{s:s}", "error",
+				"the key in APIKeyFile= holds bytes that no header can "
+				"carry"));
+	else
+		refuse(u, 503, NULL);
+	take_back(u);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	finish(arg);
+}
+
+/* 0: the mint is on its way; else `status` and `json` hold the answer. -ENOMEM. */
+static int begin(struct upload *u, const json_t *request)
+{
+	CLEANUP(freep) char *reason = NULL;
+	json_t *size = json_object_get(request, "size_bytes");
+	int r;
+
+	if (u->flow->stopping) {
+		set_error(u, 503, "the daemon is stopping");
+		return 1;
+	}
+	r = initiate_source(u->config, request, &u->source, &reason);
+	if (r == 0) {
+		random_token(u->token);
+		r = initiate_body(u->source, u->config->public_url, request, u->token,
+			&u->body, &reason);
+	}
+	if (r > 0)
+		set_error(u, r, reason);
+	if (r)
+		return r;
+	u->size_bytes = json_is_integer(size) ? json_integer_value(size) : -1;
+	if (verify_hash(bytes_of(u->token), u->token_hash))
+		return -ENOMEM;
+	u->mint = (struct store_mint){
+		.op = {.kind = STORE_MINT, .on_done = on_minted, .arg = u},
+		.token_hash = u->token_hash,
+		.source = u->source->name,
+		.now_usec = clock_wall_usec(),
+	};
+	r = store_submit(u->flow->store, &u->mint.op);
+	if (r)
+		refuse_for_store(u, r);
+	return r ? 1 : 0;
+}
+
+/* ---- outward ---- */
+
+int upload_start(struct flow *flow, const json_t *request,
+	void (*on_done)(void *arg, const struct upload_answer *answer), void *arg,
+	struct upload **ret)
+{
+	struct upload *u = calloc(1, sizeof(*u));
+	int r;
+
+	if (!u)
+		return -ENOMEM;
+	u->flow = flow;
+	u->config = config_ref(flow->config);
+	u->on_done = on_done;
+	u->arg = arg;
+	u->later = event_new(flow->base, -1, 0, on_later, u);
+	r = u->later ? begin(u, request) : -ENOMEM;
+	if (r < 0) {
+		upload_free(u);
+		return r;
+	}
+	if (r > 0)
+		event_active(u->later, EV_TIMEOUT, 1);
+	u->next = flow->uploads;
+	u->back = &flow->uploads;
+	if (u->next)
+		u->next->back = &u->next;
+	flow->uploads = u;
+	*ret = u;
+	return 0;
+}
+
+void upload_forget(struct upload *u)
+{
+	u->on_done = NULL;
+}
+
+void upload_end(struct flow *flow)
+{
+	while (flow->uploads)
+		upload_free(flow->uploads);
+}

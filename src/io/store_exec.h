@@ -1,0 +1,69 @@
+/*
+ * The operations of the store and what they share; for its own files, on the writer
+ * thread, within a transaction. 0: the operation is carried out, and what it came to
+ * stands in its `result`. 1: there is more of it for the next batch. Negative errno: the
+ * transaction is to be rolled back (-EIO: for good).
+ */
+#ifndef IO_STORE_EXEC_H
+#define IO_STORE_EXEC_H
+
+#include "io/store_private.h"
+
+int store_exec_put(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_expect(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_forget(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_mint(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_bind(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_claim(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_settle(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_replay(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_discard(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_due(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_orphans(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_get_job(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_get_run(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_list_jobs(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_list_runs(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_list_changes(struct store *s, struct store_op *op) MUST_CHECK;
+/* Puts what is running back to waiting, for store_open(). */
+int store_recover(struct store *s) MUST_CHECK;
+
+/* ---- shared by them ---- */
+struct store_found { /* a job's row, as far as moves need it */
+	uint64_t number, callback, latest, deliveries;
+	enum outcome outcome;
+	int64_t expected_usec, confirmed_usec, ask_at_usec;
+	bool same_word; /* its status equals the one asked about */
+};
+/* 1 found, 0 not. */
+int store_find_job(struct store *s, const char *source, const char *id, const char *word,
+	struct store_found *ret) MUST_CHECK;
+
+struct store_new_run {
+	uint64_t job, callback, replay_of, dead_of;
+	const char *hook, *status;
+	enum outcome outcome;
+	bool start_now;
+};
+int store_add_run(struct store *s, const struct store_new_run *run,
+	uint64_t *ret_number) MUST_CHECK;
+void store_count_run(struct store *s, enum runstate from, enum runstate to);
+int store_note_change(struct store *s, uint64_t job, uint64_t run) MUST_CHECK;
+/* The numbers that deleted rows had are not given away again. */
+int store_keep_numbers(struct store *s) MUST_CHECK;
+int store_drop_runs(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;
+
+/* ---- store_record.c: rows become records. 1, 0 = no such row, negative errno ---- */
+enum { STORE_WITH_OUTPUT = 1, STORE_WITH_PAYLOAD = 2 };
+int store_read_job(
+	struct store *s, uint64_t number, int with, struct store_job *ret) MUST_CHECK;
+int store_read_run(
+	struct store *s, uint64_t number, int with, struct store_run *ret) MUST_CHECK;
+/* Of a change's job and run; ret->seq and time are the caller's. */
+int store_read_change(
+	struct store *s, uint64_t job, uint64_t run, struct store_change *ret) MUST_CHECK;
+void store_changes_free(struct store_change *changes, size_t n);
+void store_run_id(const struct store *s, uint64_t number, char id[static RUN_ID_SIZE]);
+uint64_t store_run_number(const struct store *s, const char *id); /* 0: none of ours */
+
+#endif

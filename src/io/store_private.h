@@ -1,0 +1,121 @@
+/*
+ * The inside of the store: what its files share. Three owners, three blocks: what the
+ * loop and the writer share under `mutex`, what is the loop's, what is the writer's
+ * (store_open()'s until the writer runs, store_close()'s after it ended).
+ *
+ * Functions of the writer return 0 or -ENOSPC, -ENOMEM (roll the transaction back, it may
+ * work later) or -EIO (final). What an operation itself came to stands in its `result`.
+ */
+#ifndef IO_STORE_PRIVATE_H
+#define IO_STORE_PRIVATE_H
+
+#include "io/store.h"
+#include "io/store_sql.h"
+
+#include <pthread.h>
+
+#define STORE_NAME_SIZE   9
+#define STORE_BATCH_OPS   512
+#define STORE_BATCH_BYTES (8u * 1024 * 1024)
+#define STORE_QUERY_USEC  2000                  /* of the writer, for one question */
+#define STORE_RETRY_USEC  (250 * USEC_PER_MSEC) /* while it cannot commit */
+#define STORE_PAGE_BYTES  4096
+#define STORE_PAGES_MAX   8192 /* of the log: 32 MiB, then it is carried over at once */
+#define STORE_PRUNE_ROWS  500
+#define STORE_FOREVER     UINT64_MAX
+
+struct store_list {
+	struct store_op *first, *last;
+};
+
+struct store {
+	/* ---- under `mutex` ---- */
+	pthread_mutex_t mutex;
+	pthread_cond_t cond; /* the writer waits on it */
+	bool asleep;         /* the writer does */
+	bool stopping;
+	bool watching;
+	bool healthy;
+	bool failed; /* a first I/O error: nothing is written any more */
+	bool limits_changed;
+	bool woken; /* the loop was told, and did not look yet */
+	struct store_list queue, done;
+	size_t n_queue, n_puts, queue_max;
+	struct store_change *changes; /* of the commits whose operations are in `done` */
+	size_t n_changes;
+	struct store_counts counts; /* as of the last commit */
+	uint64_t retention_usec, min_free_bytes;
+
+	/* ---- the loop's ---- */
+	int wake_fd;
+	struct event *wake;
+	pthread_t writer;
+	bool writer_runs;
+	bool fatal_told;
+	void (*on_fatal)(void *arg, const char *what);
+	void (*on_changes)(void *arg, const struct store_change *changes, size_t n);
+	void *arg;
+	uint64_t recovered;
+	char name[STORE_NAME_SIZE];
+	int directory_fd, lock_fd;
+	char *path, *log_path; /* of the database and of its write-ahead log */
+
+	/* ---- the writer's ---- */
+	sqlite3 *db;
+	sqlite3_stmt *statements[STORE_SQL_MAX];
+	char failure[256];
+	struct store_list kept;    /* settles and claims that the disk did not take yet */
+	struct store_list again;   /* not done in one batch */
+	struct store_counts ahead; /* as of the transaction that is open */
+	uint64_t next_job, next_callback, next_run, next_change;
+	uint64_t first_change; /* of the transaction that is open */
+	int64_t now_usec;      /* wall clock of the transaction */
+	int64_t steady_usec;   /* the clock of due times */
+	bool watched;          /* `watching`, as the transaction began */
+	bool stalled;          /* the last commit did not fit on the disk */
+	bool low;              /* less than min_free_bytes are free */
+	bool recheck;          /* the limits changed: look at the disk */
+	bool vacuuming;
+	bool checkpoint_now; /* the log is at its cap */
+	uint64_t retention, min_free;
+	uint64_t retry_at, space_at, house_at, busy_at; /* monotonic */
+	uint64_t log_pages;     /* in the write-ahead log, not carried over */
+	uint64_t log_high;      /* the most there were since it was cut */
+	uint64_t checkpoint_at; /* not before, after one that failed */
+	struct store_prune {
+		bool active;
+		enum { PRUNE_JOBS, PRUNE_CHANGES, PRUNE_TOKENS } stage;
+		uint64_t cursor;
+		unsigned char token[32];
+		uint64_t at; /* monotonic: the next round; STORE_FOREVER */
+		uint64_t began;
+		int64_t first_usec; /* wall clock: when the next row gets old */
+	} prune;
+};
+
+/* ---- store_dir.c: the directory and who holds it ---- */
+int store_dir_open(struct store *s, const char *directory, char **ret_error) MUST_CHECK;
+/* Is there a database to open (1), or none and never was one (0)? */
+int store_dir_look(struct store *s, char **ret_error) MUST_CHECK;
+int store_dir_mark(struct store *s, char **ret_error) MUST_CHECK;
+uint64_t store_dir_bytes(const struct store *s); /* size of the files */
+void store_dir_close(struct store *s);
+
+/* ---- store_schema.c ---- */
+int store_schema_open(struct store *s, char **ret_error) MUST_CHECK;
+
+/* ---- store_writer.c ---- */
+void *store_writer(void *store);
+int store_begin(struct store *s, bool write) MUST_CHECK;
+int store_commit(struct store *s) MUST_CHECK;
+void store_rollback(struct store *s);
+/* A failure outside of a batch: stalls the store, or ends it. */
+void store_trouble(struct store *s, int error);
+void store_wake_loop(struct store *s); /* with the mutex held */
+
+/* ---- store_prune.c: what is done between the batches ---- */
+void store_house(struct store *s, bool idle);
+uint64_t store_house_due(const struct store *s); /* monotonic */
+void store_checkpoint(struct store *s, bool truncate);
+
+#endif

@@ -1,0 +1,415 @@
+/*
+ * What the writer does between batches: forgets what is older than the retention, gives
+ * free pages back, carries the log over into the database, tries again after the disk was
+ * full. All in small steps, one and then a look at the queue, and nothing at all while
+ * there is nothing to do: each next time is computed.
+ *
+ *	round: jobs upwards until one is too young ─► changes ─► tokens ─► sleep until the
+ *	       first thing that was too young is old enough
+ */
+#include "base/clock.h"
+#include "io/store_exec.h"
+#include "io/store_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define DAY_USEC        (86400 * USEC_PER_SEC)
+#define ROUND_MIN_USEC  (60 * USEC_PER_SEC)
+#define ROUND_SHARE     100 /* rounds may take at most this part of the time */
+#define STEP_USEC       (5 * USEC_PER_MSEC)
+#define BUSY_PAUSE_USEC (50 * USEC_PER_MSEC) /* between steps under load */
+/* The log is carried over when it is worth it and nothing came for a moment, or when
+ * nothing came for long. */
+#define PAGES_WORTH      1024
+#define QUIET_USEC       (100 * USEC_PER_MSEC)
+#define LONG_QUIET_USEC  (3 * USEC_PER_SEC)
+#define VACUUM_MIN_PAGES 2048
+#define VACUUM_STEP_SQL  "PRAGMA incremental_vacuum(128)"
+
+int store_keep_numbers(struct store *s)
+{
+	int r = STORE_RUN(s, SQL_META_SET, ARG_TEXT("next_job"), ARG_INT(s->next_job));
+
+	return r ? r
+		 : STORE_RUN(s, SQL_META_SET, ARG_TEXT("next_run"), ARG_INT(s->next_run));
+}
+
+/* What is older may go. The wall clock may be set forward by a day, by mistake: then the
+ * steady one is the earlier. */
+static int64_t cutoff(const struct store *s)
+{
+	int64_t now = clock_wall_usec(), steady = clock_steady_usec();
+
+	if (steady < now)
+		now = steady;
+	return s->retention < (uint64_t)now ? now - (int64_t)s->retention : 0;
+}
+
+/* Something from `time_usec` on is not old enough yet. */
+static void note_first(struct store *s, int64_t time_usec)
+{
+	if (time_usec < s->prune.first_usec)
+		s->prune.first_usec = time_usec;
+}
+
+/* May the job go, as far as its runs say? A run's end is an update of its job, too. 1 or
+ * 0. */
+static int runs_are_old(struct store *s, uint64_t job, int64_t before)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	int r = STORE_ROW(s, SQL_RUNS_SIZES, &row, ARG_INT(job));
+	for (; r == 1; r = store_sql_next(s, row)) {
+		int state = sqlite3_column_int(row, 1);
+		if (state == RUN_WAITING || state == RUN_RUNNING)
+			return 0;
+		if (sqlite3_column_int64(row, 2) >= before) {
+			note_first(s, sqlite3_column_int64(row, 2));
+			return 0;
+		}
+	}
+	return r < 0 ? r : 1;
+}
+
+static int drop_callbacks(struct store *s, uint64_t job, size_t *budget)
+{
+	while (*budget) {
+		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+		int r = STORE_ROW(s, SQL_CALLBACKS_OF_JOB, &row, ARG_INT(job));
+		if (r <= 0)
+			return r;
+		uint64_t number = store_sql_number(row, 0);
+		size_t cost = 1 + store_sql_number(row, 1) / STORE_PAGE_BYTES;
+		store_sql_resetp(&row);
+		r = STORE_RUN(s, SQL_CALLBACK_DROP, ARG_INT(number));
+		if (r)
+			return r;
+		*budget -= cost < *budget ? cost : *budget;
+	}
+	return 0;
+}
+
+/* One job with all that hangs on it, as far as the budget goes: a large one goes in
+ * several transactions, its row last. 1 gone, 0 not yet. */
+static int drop_job(struct store *s, uint64_t job, size_t *budget)
+{
+	int r = store_drop_runs(s, job, budget);
+
+	if (!r)
+		r = drop_callbacks(s, job, budget);
+	if (r || !*budget)
+		return r;
+	--*budget;
+	s->ahead.jobs--;
+	r = STORE_RUN(s, SQL_JOB_DROP, ARG_INT(job));
+	return r ? r : 1;
+}
+
+struct candidate {
+	uint64_t number;
+	enum outcome outcome;
+	int64_t updated_usec, made_usec;
+};
+
+static int read_candidates(struct store *s, struct candidate *ret, size_t *ret_n)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	int r = STORE_ROW(s, SQL_JOBS_UP, &row, ARG_INT(s->prune.cursor),
+		ARG_INT(STORE_PRUNE_ROWS));
+	for (*ret_n = 0; r == 1; r = store_sql_next(s, row)) {
+		int64_t received = sqlite3_column_int64(row, 3);
+		int64_t expected = sqlite3_column_int64(row, 4);
+		ret[(*ret_n)++] = (struct candidate){
+			.number = store_sql_number(row, 0),
+			.outcome = (enum outcome)sqlite3_column_int(row, 1),
+			.updated_usec = sqlite3_column_int64(row, 2),
+			.made_usec = received && (!expected || received < expected)
+					     ? received
+					     : expected,
+		};
+	}
+	return r;
+}
+
+/* Jobs are numbered as they come, and none is updated before it came: behind one that came
+ * too late there is nothing to find. 1 the stage goes on, 0 it is done. */
+static int prune_jobs(struct store *s)
+{
+	struct candidate list[STORE_PRUNE_ROWS];
+	size_t n, budget = STORE_PRUNE_ROWS;
+	int64_t before = cutoff(s);
+	uint64_t began = clock_mono_usec();
+	bool dropped = false;
+
+	int r = read_candidates(s, list, &n);
+	for (size_t i = 0; !r && i < n; i++) {
+		if (list[i].made_usec >= before) {
+			note_first(s, list[i].made_usec);
+			n = 0;
+			break;
+		}
+		if (!budget || clock_mono_usec() - began >= STEP_USEC)
+			break;
+		s->prune.cursor = list[i].number;
+		if (!outcome_terminal(list[i].outcome))
+			continue;
+		if (list[i].updated_usec >= before) {
+			note_first(s, list[i].updated_usec);
+			continue;
+		}
+		r = runs_are_old(s, list[i].number, before);
+		if (r == 1) {
+			r = drop_job(s, list[i].number, &budget);
+			dropped = true;
+			if (r == 0) /* the rest of it in the next step */
+				s->prune.cursor = list[i].number - 1;
+			if (r == 1)
+				r = 0;
+		}
+	}
+	if (!r && dropped)
+		r = store_keep_numbers(s);
+	return r ? r : n > 0;
+}
+
+/* The newest one stays: the numbers go on from it. */
+static int prune_changes(struct store *s)
+{
+	uint64_t last = 0;
+	bool more = false;
+	int64_t before = cutoff(s);
+
+	{
+		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+		size_t n = 0;
+		int r = STORE_ROW(
+			s, SQL_CHANGES_UP, &row, ARG_INT(0), ARG_INT(STORE_PRUNE_ROWS));
+		for (; r == 1; r = store_sql_next(s, row)) {
+			uint64_t seq = store_sql_number(row, 0);
+			if (sqlite3_column_int64(row, 1) >= before) {
+				note_first(s, sqlite3_column_int64(row, 1));
+				break;
+			}
+			if (seq + 1 == s->next_change)
+				break;
+			last = seq;
+			more = ++n == STORE_PRUNE_ROWS;
+		}
+		if (r < 0)
+			return r;
+	}
+	int r = last ? STORE_RUN(s, SQL_CHANGES_DROP, ARG_INT(last)) : 0;
+	return r ? r : more;
+}
+
+/* 1 the token's job is gone, or it never had one; 0 it is there. */
+static int is_orphan(struct store *s, struct bytes source, struct bytes id)
+{
+	CLEANUP(freep) char *source_copy = bytes_dup(source);
+	CLEANUP(freep) char *id_copy = bytes_dup(id);
+	struct store_found job;
+
+	if (!id.data)
+		return 1;
+	if (!source_copy || !id_copy)
+		return -ENOMEM;
+	int r = store_find_job(s, source_copy, id_copy, NULL, &job);
+	return r < 0 ? r : !r;
+}
+
+static int prune_tokens(struct store *s)
+{
+	unsigned char gone[STORE_PRUNE_ROWS][32];
+	struct bytes cursor = {(const char *)s->prune.token, sizeof(s->prune.token)};
+	size_t n = 0, n_rows = 0;
+	int64_t before = cutoff(s);
+	int r;
+
+	{
+		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+		unsigned char last[32];
+		r = STORE_ROW(s, SQL_TOKENS_UP, &row, ARG_BLOB(cursor),
+			ARG_INT(STORE_PRUNE_ROWS));
+		for (; r == 1; r = store_sql_next(s, row)) {
+			struct bytes hash = store_sql_peek(row, 0);
+			if (hash.size != sizeof(last))
+				return store_broken(s, "a token of a wrong size");
+			memcpy(last, hash.data, sizeof(last));
+			n_rows++;
+			if (sqlite3_column_int64(row, 3) >= before)
+				continue;
+			r = is_orphan(s, store_sql_peek(row, 1), store_sql_peek(row, 2));
+			if (r < 0)
+				return r;
+			if (r)
+				memcpy(gone[n++], last, sizeof(last));
+		}
+		if (r < 0)
+			return r;
+		if (n_rows)
+			memcpy(s->prune.token, last, sizeof(last));
+	}
+	for (size_t i = 0; i < n && !r; i++)
+		r = STORE_RUN(s, SQL_TOKEN_DROP,
+			ARG_BLOB(((struct bytes){(const char *)gone[i], 32})));
+	return r ? r : n_rows == STORE_PRUNE_ROWS;
+}
+
+static void begin_round(struct store *s, uint64_t now)
+{
+	s->prune = (struct store_prune){
+		.active = true,
+		.began = now,
+		.at = STORE_FOREVER,
+		.first_usec = INT64_MAX,
+	};
+}
+
+/* When the first thing gets old that did not go this time; not at once and not never, for
+ * jobs end and clocks are set meanwhile. */
+static void end_round(struct store *s, uint64_t now)
+{
+	int64_t before = cutoff(s);
+	uint64_t pause = (now - s->prune.began) * ROUND_SHARE, wait = DAY_USEC;
+
+	if (s->prune.first_usec != INT64_MAX && s->prune.first_usec > before &&
+		(uint64_t)(s->prune.first_usec - before) < wait)
+		wait = (uint64_t)(s->prune.first_usec - before) + 1;
+	if (pause < ROUND_MIN_USEC)
+		pause = ROUND_MIN_USEC;
+	if (wait < pause)
+		wait = pause;
+	s->prune.active = false;
+	s->prune.at = now + (wait < DAY_USEC ? wait : DAY_USEC);
+}
+
+static void prune_step(struct store *s, uint64_t now)
+{
+	struct store_prune before = s->prune;
+
+	int r = store_begin(s, true);
+	if (!r) {
+		switch (s->prune.stage) {
+		case PRUNE_JOBS: r = prune_jobs(s); break;
+		case PRUNE_CHANGES: r = prune_changes(s); break;
+		case PRUNE_TOKENS: r = prune_tokens(s); break;
+		}
+	}
+	bool more = r == 1;
+	if (r >= 0)
+		r = store_commit(s);
+	if (r < 0) {
+		s->prune = before;
+		store_trouble(s, r);
+	} else if (!more && s->prune.stage < PRUNE_TOKENS) {
+		s->prune.stage++;
+	} else if (!more) {
+		end_round(s, now);
+	}
+}
+
+static int read_pragma(struct store *s, const char *text, uint64_t *ret)
+{
+	sqlite3_stmt *statement;
+
+	*ret = 0;
+	int code = sqlite3_prepare_v2(s->db, text, -1, &statement, NULL);
+	if (!code) {
+		while (sqlite3_step(statement) == SQLITE_ROW)
+			*ret = store_sql_number(statement, 0);
+		code = sqlite3_finalize(statement);
+	}
+	return code ? store_sql_error(s, code) : 0;
+}
+
+/* Gives free pages back where there are many: a tenth of the file stays, for new rows.
+ * True when there is more to give. */
+static bool vacuum_step(struct store *s)
+{
+	uint64_t free_pages, pages, none;
+
+	int r = read_pragma(s, "PRAGMA freelist_count", &free_pages);
+	if (!r)
+		r = read_pragma(s, "PRAGMA page_count", &pages);
+	if (!r && (free_pages < VACUUM_MIN_PAGES || free_pages < pages / 10))
+		return false;
+	if (!r)
+		r = store_begin(s, true);
+	if (!r)
+		r = read_pragma(s, VACUUM_STEP_SQL, &none);
+	if (!r)
+		r = store_commit(s);
+	if (r)
+		store_trouble(s, r);
+	return !r;
+}
+
+void store_checkpoint(struct store *s, bool truncate)
+{
+	int left = 0, done = 0;
+	int code = sqlite3_wal_checkpoint_v2(s->db, NULL,
+		truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &left,
+		&done);
+
+	if (!code && left == done) {
+		/* The next commit begins the log anew: there is no other reader. */
+		s->log_pages = 0;
+		s->log_high = truncate ? 0 : s->log_high;
+		return;
+	}
+	s->checkpoint_at = clock_mono_usec() + USEC_PER_SEC;
+	if (!code || (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
+		return;
+	int r = store_sql_error(s, code);
+	if (r == -EIO) /* a full disk leaves the log as it is, and it goes on growing */
+		store_trouble(s, r);
+}
+
+/* Soon when it is worth it, else after a long quiet; then a large log is cut, too. */
+static uint64_t checkpoint_due(const struct store *s)
+{
+	if (!s->log_pages && s->log_high < PAGES_WORTH)
+		return STORE_FOREVER;
+	uint64_t at = s->busy_at +
+		      (s->log_pages >= PAGES_WORTH ? QUIET_USEC : LONG_QUIET_USEC);
+	return at > s->checkpoint_at ? at : s->checkpoint_at;
+}
+
+uint64_t store_house_due(const struct store *s)
+{
+	uint64_t at = s->prune.active || s->vacuuming ? 0 : s->prune.at;
+	uint64_t checkpoint = checkpoint_due(s);
+
+	if (s->stalled)
+		return s->retry_at; /* nothing else would work */
+	if (s->low && s->retry_at < at)
+		at = s->retry_at;
+	return checkpoint < at ? checkpoint : at;
+}
+
+void store_house(struct store *s, bool idle)
+{
+	uint64_t now = clock_mono_usec();
+
+	if (s->stalled || (!idle && now - s->house_at < BUSY_PAUSE_USEC))
+		return;
+	s->house_at = now;
+	if (!s->prune.active && now >= s->prune.at)
+		begin_round(s, now);
+	if (s->prune.active) {
+		prune_step(s, now);
+		s->vacuuming = !s->prune.active;
+		return;
+	}
+	if (!idle)
+		return;
+	if (s->vacuuming) {
+		s->vacuuming = vacuum_step(s);
+		return;
+	}
+	if (now >= checkpoint_due(s))
+		store_checkpoint(s, s->log_high >= PAGES_WORTH &&
+					    now - s->busy_at >= LONG_QUIET_USEC);
+}

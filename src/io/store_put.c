@@ -1,0 +1,329 @@
+/*
+ * A callback arrives: which job, what it means for it, which runs it makes; all in the
+ * transaction of its batch, so two of one job in one batch are as two in a row.
+ *
+ *	token ─► job's row ─► judge ─► callback recorded, job moved or noted ─► runs
+ *
+ * A run arises only where a job moves: there is no other way to fire a hook twice.
+ */
+#include "io/store_exec.h"
+#include "io/store_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+int store_find_job(struct store *s, const char *source, const char *id, const char *word,
+	struct store_found *ret)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	*ret = (struct store_found){.outcome = OUTCOME_NONE};
+	int r = STORE_ROW(s, SQL_JOB_FIND, &row, ARG_TEXT(id), ARG_TEXT(source));
+	if (r <= 0)
+		return r;
+	struct bytes have = store_sql_peek(row, 2);
+	*ret = (struct store_found){
+		.number = store_sql_number(row, 0),
+		.outcome = (enum outcome)sqlite3_column_int(row, 1),
+		.same_word = word ? have.data && bytes_equal(have, bytes_of(word))
+				  : !have.data,
+		.callback = store_sql_number(row, 3),
+		.latest = store_sql_number(row, 4),
+		.deliveries = store_sql_number(row, 5),
+		.expected_usec = sqlite3_column_int64(row, 6),
+		.confirmed_usec = sqlite3_column_int64(row, 7),
+		.ask_at_usec = sqlite3_column_int64(row, 8),
+	};
+	return 1;
+}
+
+int store_note_change(struct store *s, uint64_t job, uint64_t run)
+{
+	uint64_t seq = s->next_change++;
+
+	if (!s->first_change)
+		s->first_change = seq;
+	return STORE_RUN(s, SQL_CHANGE_ADD, ARG_INT(seq), ARG_INT(s->now_usec),
+		ARG_INT(job), ARG_INT(run));
+}
+
+/*
+ * The token must be one of this source, and of this id or of none yet: then it is this
+ * one's from now on. What cannot be read has an id that we made ourselves ("sha256:…"):
+ * it neither binds the token, which would lock the true id out, nor is held against it.
+ * 1 it holds, 0 it does not.
+ */
+static int check_token(struct store *s, struct store_put *p)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+	struct bytes hash = {(const char *)p->token_hash, 32};
+
+	int r = STORE_ROW(s, SQL_TOKEN_GET, &row, ARG_BLOB(hash));
+	if (r <= 0)
+		return r;
+	struct bytes source = store_sql_peek(row, 0), id = store_sql_peek(row, 1);
+	if (!bytes_equal(source, bytes_of(p->source)))
+		return 0;
+	if (p->outcome == OUTCOME_UNREADABLE)
+		return 1;
+	if (!id.data) {
+		r = STORE_RUN(s, SQL_TOKEN_BIND, ARG_BLOB(hash), ARG_TEXT(p->id));
+		return r ? r : 1;
+	}
+	if (bytes_equal(id, bytes_of(p->id)))
+		return 1;
+	snprintf(p->token_job, sizeof(p->token_job), "%.*s", BYTES_FMT(id));
+	return 0;
+}
+
+/*
+ * Did a callback of this job carry this delivery id and say the same? A redelivery may
+ * differ in its body (a time of sending in it); one with another outcome or word is none,
+ * whatever its id says. Of held ones only held ones are repeats: they moved nothing. 1 or
+ * 0.
+ */
+static int delivered_before(
+	struct store *s, const struct store_put *p, const struct store_found *job)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	if (!p->delivery)
+		return 0;
+	return STORE_ROW(s, SQL_CALLBACK_DELIVERY, &row, ARG_INT(job->number),
+		ARG_TEXT(p->delivery), ARG_INT(p->outcome), ARG_TEXT(p->status),
+		ARG_INT(STORE_HELD), ARG_INT(p->hold));
+}
+
+/* Is the recorded callback `number` this one, byte for byte? 1 or 0. */
+static int is_same(struct store *s, const struct store_put *p, uint64_t number)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	if (!number)
+		return 0;
+	int r = STORE_ROW(s, SQL_CALLBACK_GET, &row, ARG_INT(number));
+	if (r <= 0)
+		return r;
+	if ((sqlite3_column_int(row, 0) == STORE_HELD) != p->hold ||
+		sqlite3_column_int(row, 1) != (int)p->outcome)
+		return 0;
+	struct bytes payload = store_sql_peek(row, 3);
+	return !payload.data == !p->payload.data && bytes_equal(payload, p->payload);
+}
+
+/* As is_same(), of the job's current callback and of the newest: a body that was recorded
+ * as changed or as a contradiction is sent again like any other. */
+static int recorded_before(
+	struct store *s, const struct store_put *p, const struct store_found *job)
+{
+	int r = is_same(s, p, job->callback);
+
+	if (r || job->latest == job->callback)
+		return r;
+	return is_same(s, p, job->latest);
+}
+
+/* What the callback is to a job that we know. 0 or negative errno. */
+static int judge(struct store *s, struct store_put *p, const struct store_found *job,
+	bool *ret_record)
+{
+	enum outcome_move move = outcome_next(job->outcome, p->outcome, p->reopen);
+	int r = delivered_before(s, p, job);
+
+	*ret_record = false;
+	if (r == 0 && move == OUTCOME_MOVES && !p->hold) {
+		p->verdict = STORE_MOVED;
+		*ret_record = true;
+		return 0;
+	}
+	if (r == 0 && !p->hold && job->outcome == OUTCOME_PENDING &&
+		p->outcome == OUTCOME_PENDING && (!job->callback || !job->same_word)) {
+		p->verdict = STORE_MOVED;
+		*ret_record = true;
+		return 0;
+	}
+	if (r == 0)
+		r = recorded_before(s, p, job);
+	if (r < 0)
+		return r;
+	*ret_record = r == 0;
+	if (p->hold)
+		p->verdict = STORE_HELD;
+	else if (r == 1)
+		p->verdict = STORE_REPEAT;
+	else if (move == OUTCOME_LATE)
+		p->verdict = STORE_LATE;
+	else if (move == OUTCOME_CONTRADICTS)
+		p->verdict = STORE_CONTRADICTION;
+	else
+		p->verdict = STORE_CHANGED;
+	return 0;
+}
+
+static int record_callback(
+	struct store *s, const struct store_put *p, uint64_t job, uint64_t number)
+{
+	return STORE_RUN(s, SQL_CALLBACK_ADD, ARG_INT(number), ARG_INT(job),
+		ARG_INT(p->received_usec), ARG_INT(p->verdict), ARG_INT(p->outcome),
+		ARG_INT(p->test), ARG_TEXT(p->status), ARG_TEXT(p->delivery),
+		ARG_TEXT(p->fields), ARG_BLOB(p->payload));
+}
+
+/* A held one makes the job as if it were expected, to be asked for at once: its sender's
+ * word must not be lost with the daemon that was about to ask. */
+static int add_job(
+	struct store *s, const struct store_put *p, uint64_t number, uint64_t callback)
+{
+	bool hold = p->hold, delivered = p->deliveries > 0;
+	enum outcome outcome = hold ? OUTCOME_PENDING : p->outcome;
+
+	s->ahead.jobs++;
+	if (outcome == OUTCOME_PENDING)
+		s->ahead.pending++;
+	return STORE_RUN(s, SQL_JOB_ADD, ARG_INT(number), ARG_TEXT(p->source),
+		ARG_TEXT(p->id), ARG_TEXT(hold ? NULL : p->status), ARG_INT(outcome),
+		ARG_INT(delivered ? p->received_usec : 0), ARG_INT(s->now_usec),
+		ARG_INT(hold ? p->received_usec : 0),
+		ARG_INT(p->confirmed ? s->now_usec : 0), ARG_INT(p->deliveries),
+		ARG_INT(hold ? 0 : callback), ARG_INT(callback),
+		ARG_INT(hold ? s->steady_usec : 0), ARG_TEXT(NULL), ARG_INT(-1));
+}
+
+static int move_job(struct store *s, const struct store_put *p,
+	const struct store_found *job, uint64_t callback)
+{
+	int64_t received = p->deliveries > job->deliveries ? p->received_usec : 0;
+
+	if (job->outcome == OUTCOME_PENDING)
+		s->ahead.pending--;
+	if (p->outcome == OUTCOME_PENDING)
+		s->ahead.pending++;
+	return STORE_RUN(s, SQL_JOB_MOVE, ARG_INT(job->number), ARG_TEXT(p->status),
+		ARG_INT(p->outcome), ARG_INT(callback), ARG_INT(s->now_usec),
+		ARG_INT(p->deliveries), ARG_INT(received),
+		ARG_INT(p->confirmed ? s->now_usec : 0),
+		ARG_INT(outcome_terminal(p->outcome) ? 0 : job->ask_at_usec));
+}
+
+static int note_job(struct store *s, const struct store_put *p,
+	const struct store_found *job, uint64_t callback)
+{
+	int64_t received = p->deliveries > job->deliveries ? p->received_usec : 0;
+	int64_t ask_at = job->ask_at_usec;
+
+	/* As in add_job(). */
+	if (p->hold && !outcome_terminal(job->outcome) &&
+		(!ask_at || ask_at > s->steady_usec))
+		ask_at = s->steady_usec;
+	return STORE_RUN(s, SQL_JOB_NOTE, ARG_INT(job->number), ARG_INT(callback),
+		ARG_INT(s->now_usec), ARG_INT(p->deliveries), ARG_INT(received),
+		ARG_INT(p->confirmed && !job->confirmed_usec ? s->now_usec : 0),
+		ARG_INT(ask_at));
+}
+
+/* For a pending word a hook runs once: the job may come by the same word again. */
+static int ran_for_word(
+	struct store *s, const struct store_put *p, uint64_t job, const char *hook)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	if (p->outcome != OUTCOME_PENDING)
+		return 0;
+	return STORE_ROW(s, SQL_RUN_FOR_WORD, &row, ARG_INT(job), ARG_TEXT(hook),
+		ARG_INT(p->outcome), ARG_TEXT(p->status));
+}
+
+static int make_runs(
+	struct store *s, struct store_put *p, uint64_t job, uint64_t callback)
+{
+	for (size_t i = 0; i < p->n_wishes; i++) {
+		struct store_wish *wish = &p->wishes[i];
+		int r = ran_for_word(s, p, job, wish->hook);
+		if (r < 0)
+			return r;
+		if (r)
+			continue;
+		struct store_new_run run = {
+			.job = job,
+			.callback = callback,
+			.hook = wish->hook,
+			.status = p->status,
+			.outcome = p->outcome,
+			.start_now = wish->start_now,
+		};
+		r = store_add_run(s, &run, &wish->run);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int put_new(struct store *s, struct store_put *p)
+{
+	uint64_t job = s->next_job++, callback = s->next_callback++;
+
+	p->verdict = p->hold ? STORE_HELD : STORE_NEW;
+	int r = record_callback(s, p, job, callback);
+	if (!r)
+		r = add_job(s, p, job, callback);
+	if (!r)
+		r = store_note_change(s, job, 0);
+	return r || p->hold ? r : make_runs(s, p, job, callback);
+}
+
+static int put_known(struct store *s, struct store_put *p, const struct store_found *job)
+{
+	bool record;
+
+	int r = judge(s, p, job, &record);
+	if (r)
+		return r;
+	/* A repeat counts and nothing else, unless it is the first word of the source
+	 * itself for what was believed so far. */
+	if (!record && !(p->confirmed && !job->confirmed_usec))
+		return STORE_RUN(
+			s, SQL_JOB_REPEAT, ARG_INT(job->number), ARG_INT(p->deliveries));
+	uint64_t callback = job->latest;
+	if (record) {
+		callback = s->next_callback++;
+		r = record_callback(s, p, job->number, callback);
+	}
+	bool moves = p->verdict == STORE_MOVED;
+	if (!r)
+		r = moves ? move_job(s, p, job, callback) : note_job(s, p, job, callback);
+	if (!r)
+		r = store_note_change(s, job->number, 0);
+	return r || !moves ? r : make_runs(s, p, job->number, callback);
+}
+
+int store_exec_put(struct store *s, struct store_op *op)
+{
+	struct store_put *p = container_of(op, struct store_put, op);
+	struct store_found job;
+
+	p->outcome_before = OUTCOME_NONE;
+	p->token_job[0] = '\0';
+	p->deliveries = 0;
+	for (size_t i = 0; i < p->n_wishes; i++)
+		p->wishes[i].run = 0;
+	if (p->outcome <= OUTCOME_NONE || p->outcome >= OUTCOME_MAX) {
+		op->result = -EINVAL;
+		return 0;
+	}
+	int r = p->token_hash ? check_token(s, p) : 1;
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		p->verdict = STORE_UNVERIFIED;
+		return 0;
+	}
+	r = store_find_job(s, p->source, p->id, p->status, &job);
+	if (r < 0)
+		return r;
+	p->outcome_before = job.outcome;
+	/* What the source answered when asked, or did not, was not delivered by it. */
+	bool delivered = !p->confirmed && p->outcome != OUTCOME_LOST;
+	p->deliveries = job.deliveries + delivered;
+	s->ahead.callbacks += delivered;
+	return r ? put_known(s, p, &job) : put_new(s, p);
+}

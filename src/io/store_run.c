@@ -1,0 +1,438 @@
+/*
+ * The life of runs: made, claimed, settled, replayed, discarded, orphaned, recovered.
+ * Nobody else writes a run's state; every move is checked against the table of
+ * runstate_allowed(), counted and noted as a change.
+ *
+ * Due times are of clock_steady_usec(): they do not move with a wall clock that is set.
+ */
+#include "base/clock.h"
+#include "io/store_exec.h"
+#include "io/store_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+/* Runs that one claim, or orphans in one batch, may end: a batch stays short. */
+#define DEATHS_MAX 500
+
+struct row { /* a run's row, as far as its moves need it */
+	uint64_t number, job, callback, dead_of;
+	enum runstate state;
+	unsigned attempt;
+	enum outcome outcome;
+	int64_t started_usec;
+	char *hook, *status;
+};
+
+static void row_fini(struct row *row)
+{
+	free(row->hook);
+	free(row->status);
+}
+
+/* 1 found, 0 not. */
+static int read_row(struct store *s, uint64_t number, struct row *ret)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+	bool failed = false;
+
+	*ret = (struct row){.number = number};
+	int r = STORE_ROW(s, SQL_RUN_STATE, &row, ARG_INT(number));
+	if (r <= 0)
+		return r;
+	ret->state = (enum runstate)sqlite3_column_int(row, 0);
+	ret->attempt = (unsigned)sqlite3_column_int64(row, 1);
+	ret->job = store_sql_number(row, 2);
+	ret->callback = store_sql_number(row, 3);
+	ret->hook = store_sql_text(row, 4, &failed);
+	ret->outcome = (enum outcome)sqlite3_column_int(row, 5);
+	ret->status = store_sql_text(row, 6, &failed);
+	ret->dead_of = store_sql_number(row, 7);
+	ret->started_usec = sqlite3_column_int64(row, 8);
+	return failed ? -ENOMEM : 1;
+}
+
+/* done counts up alone: those before this start are not known. */
+static void count(struct store_counts *c, enum runstate state, int more)
+{
+	switch (state) {
+	case RUN_WAITING: c->waiting += (uint64_t)more; break;
+	case RUN_RUNNING: c->running += (uint64_t)more; break;
+	case RUN_DEAD: c->dead += (uint64_t)more; break;
+	case RUN_DONE: c->done += more > 0; break;
+	case RUN_NONE:
+	case RUN_STATE_MAX: break;
+	}
+}
+
+void store_count_run(struct store *s, enum runstate from, enum runstate to)
+{
+	count(&s->ahead, from, -1);
+	count(&s->ahead, to, 1);
+}
+
+int store_add_run(struct store *s, const struct store_new_run *run, uint64_t *ret_number)
+{
+	uint64_t number = s->next_run++;
+	enum runstate state = run->start_now ? RUN_RUNNING : RUN_WAITING;
+
+	int r = STORE_RUN(s, SQL_RUN_ADD, ARG_INT(number), ARG_INT(run->job),
+		ARG_INT(run->callback), ARG_TEXT(run->hook), ARG_INT(state),
+		ARG_INT(run->start_now), ARG_INT(s->steady_usec),
+		ARG_INT(run->start_now ? s->now_usec : 0), ARG_INT(run->replay_of),
+		ARG_INT(run->dead_of), ARG_INT(run->outcome), ARG_TEXT(run->status));
+	if (r)
+		return r;
+	*ret_number = number;
+	store_count_run(s, RUN_NONE, state);
+	return store_note_change(s, run->job, number);
+}
+
+/* Did a run of `hook` lead to this death? Two hooks with On=dead would report each
+ * other's deaths for ever. 1 or 0. */
+static int is_in_chain(struct store *s, const char *hook, const struct row *dead)
+{
+	if (strcmp(hook, dead->hook) == 0)
+		return 1;
+	for (uint64_t number = dead->dead_of; number;) {
+		CLEANUP(row_fini) struct row row = {.number = 0};
+		int r = read_row(s, number, &row);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			return 0;
+		if (strcmp(hook, row.hook) == 0)
+			return 1;
+		number = row.dead_of;
+	}
+	return 0;
+}
+
+static int make_dead_letters(struct store *s, const struct row *dead,
+	struct store_wish *wishes, size_t n, bool tell)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t number = 0;
+		int r = is_in_chain(s, wishes[i].hook, dead);
+		if (r < 0)
+			return r;
+		if (r)
+			continue;
+		struct store_new_run run = {
+			.job = dead->job,
+			.callback = dead->callback,
+			.dead_of = dead->number,
+			.hook = wishes[i].hook,
+			.status = dead->status,
+			.outcome = dead->outcome,
+		};
+		r = store_add_run(s, &run, &number);
+		if (r)
+			return r;
+		if (tell)
+			wishes[i].run = number;
+	}
+	return 0;
+}
+
+/* The one place where a run that exists leaves its state other than by a claim. */
+static int settle(struct store *s, const struct row *row, const struct store_settle *to)
+{
+	assert(runstate_allowed(row->state, to->state));
+	int r = STORE_RUN(s, SQL_RUN_SETTLE, ARG_INT(row->number), ARG_INT(to->state),
+		ARG_INT(to->due_usec), ARG_INT(to->started_usec),
+		ARG_INT(to->finished_usec), ARG_INT(to->exit_status), ARG_INT(to->signal),
+		ARG_TEXT(to->reason), ARG_INT(to->truncated), ARG_BLOB(to->stdout_tail),
+		ARG_BLOB(to->stderr_tail));
+	if (r)
+		return r;
+	store_count_run(s, row->state, to->state);
+	return store_note_change(s, row->job, row->number);
+}
+
+/* A run ends without a process of its own to tell of. */
+static int end_without_process(
+	struct store *s, const struct row *row, enum runstate state, const char *reason)
+{
+	struct store_settle to = {
+		.state = state,
+		.due_usec = s->steady_usec,
+		.started_usec = row->started_usec,
+		.finished_usec = state == RUN_WAITING ? 0 : s->now_usec,
+		.exit_status = -1,
+		.signal = -1,
+		.reason = reason,
+	};
+
+	return settle(s, row, &to);
+}
+
+int store_exec_settle(struct store *s, struct store_op *op)
+{
+	struct store_settle *o = container_of(op, struct store_settle, op);
+	CLEANUP(row_fini) struct row row = {.number = 0};
+
+	for (size_t i = 0; i < o->n_dead_wishes; i++)
+		o->dead_wishes[i].run = 0;
+	if (o->state != RUN_DONE && o->state != RUN_WAITING && o->state != RUN_DEAD) {
+		op->result = -EINVAL;
+		return 0;
+	}
+	int r = read_row(s, o->run, &row);
+	if (r < 0)
+		return r;
+	if (r == 0 || row.state != RUN_RUNNING || row.attempt != o->attempt) {
+		op->result = -ENOENT;
+		return 0;
+	}
+	struct store_settle to = *o;
+	if (!to.started_usec)
+		to.started_usec = row.started_usec;
+	/* 0 would be no due time at all to who asks for the next one. */
+	if (to.state != RUN_WAITING || to.due_usec < 1)
+		to.due_usec = s->steady_usec;
+	r = settle(s, &row, &to);
+	if (r || o->state != RUN_DEAD)
+		return r;
+	return make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes, true);
+}
+
+struct due {
+	uint64_t number, job;
+	unsigned attempt;
+};
+
+/* 1 and the first run that is due, 0 when none is. */
+static int first_due(struct store *s, const char *hook, int64_t now_usec, struct due *ret)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	int r = STORE_ROW(s, SQL_RUNS_DUE, &row, ARG_TEXT(hook), ARG_INT(now_usec));
+	if (r == 1)
+		*ret = (struct due){
+			.number = store_sql_number(row, 0),
+			.attempt = (unsigned)sqlite3_column_int64(row, 1),
+			.job = store_sql_number(row, 2),
+		};
+	return r;
+}
+
+static int claim_dead(struct store *s, struct store_claim *o, uint64_t number)
+{
+	CLEANUP(row_fini) struct row row = {.number = 0};
+
+	int r = read_row(s, number, &row);
+	if (r <= 0)
+		return r;
+	r = end_without_process(s, &row, RUN_DEAD,
+		"its last attempt ended with the daemon that had started it");
+	if (r)
+		return r;
+	o->n_died++;
+	return make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes, false);
+}
+
+static int claim_one(struct store *s, struct store_claim *o, const struct due *due)
+{
+	assert(runstate_allowed(RUN_WAITING, RUN_RUNNING));
+	int r = STORE_RUN(s, SQL_RUN_CLAIM, ARG_INT(due->number), ARG_INT(RUN_RUNNING),
+		ARG_INT(s->now_usec));
+	if (r)
+		return r;
+	r = store_read_run(s, due->number, STORE_WITH_PAYLOAD, &o->runs[o->n_runs]);
+	if (r <= 0)
+		return r ? r : store_broken(s, "a run without its job or callback");
+	o->n_runs++;
+	store_count_run(s, RUN_WAITING, RUN_RUNNING);
+	return store_note_change(s, due->job, due->number);
+}
+
+static int next_due(struct store *s, const char *hook, int64_t *ret_usec)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	int r = STORE_ROW(s, SQL_RUNS_FIRST_DUE, &row, ARG_TEXT(hook));
+	*ret_usec = r == 1 ? sqlite3_column_int64(row, 0) : 0;
+	return r < 0 ? r : 0;
+}
+
+int store_exec_claim(struct store *s, struct store_op *op)
+{
+	struct store_claim *o = container_of(op, struct store_claim, op);
+	struct due due;
+
+	o->n_died = 0;
+	o->next_due_usec = 0;
+	o->runs = o->limit ? calloc(o->limit, sizeof(*o->runs)) : NULL;
+	if (o->limit && !o->runs)
+		return -ENOMEM;
+	while (o->n_runs < o->limit && o->n_died < DEATHS_MAX) {
+		int r = first_due(s, o->hook, o->now_usec, &due);
+		if (r == 1)
+			r = due.attempt >= o->max_attempts ? claim_dead(s, o, due.number)
+							   : claim_one(s, o, &due);
+		else if (r == 0)
+			break;
+		if (r < 0)
+			return r;
+	}
+	return next_due(s, o->hook, &o->next_due_usec);
+}
+
+int store_exec_replay(struct store *s, struct store_op *op)
+{
+	struct store_replay *o = container_of(op, struct store_replay, op);
+	CLEANUP(row_fini) struct row row = {.number = 0};
+	uint64_t number = 0;
+
+	o->new_run[0] = o->hook[0] = '\0';
+	int r = read_row(s, store_run_number(s, o->run), &row);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		op->result = -ENOENT;
+		return 0;
+	}
+	if (row.state != RUN_DONE && row.state != RUN_DEAD) {
+		op->result = -EBUSY;
+		return 0;
+	}
+	struct store_new_run run = {
+		.job = row.job,
+		.callback = row.callback,
+		.replay_of = row.number,
+		.dead_of = row.dead_of,
+		.hook = row.hook,
+		.status = row.status,
+		.outcome = row.outcome,
+	};
+	r = store_add_run(s, &run, &number);
+	if (r)
+		return r;
+	store_run_id(s, number, o->new_run);
+	snprintf(o->hook, sizeof(o->hook), "%s", row.hook);
+	return 0;
+}
+
+int store_exec_discard(struct store *s, struct store_op *op)
+{
+	struct store_discard *o = container_of(op, struct store_discard, op);
+	CLEANUP(store_run_fini) struct store_run held = {.number = 0};
+
+	int r = store_read_run(s, store_run_number(s, o->run), STORE_WITH_OUTPUT, &held);
+	if (r < 0)
+		return r;
+	if (r == 0 || held.state != RUN_DEAD) {
+		op->result = r ? -EBUSY : -ENOENT;
+		return 0;
+	}
+	CLEANUP(row_fini) struct row row = {.number = 0};
+	r = read_row(s, held.number, &row);
+	if (r < 0)
+		return r;
+	/* All else stays as its last attempt left it. */
+	struct store_settle to = {
+		.state = RUN_DONE,
+		.due_usec = held.due_usec,
+		.started_usec = held.started_usec,
+		.finished_usec = held.finished_usec,
+		.exit_status = held.exit_status,
+		.signal = held.signal,
+		.reason = o->reason,
+		.truncated = held.truncated,
+		.stdout_tail = held.stdout_tail,
+		.stderr_tail = held.stderr_tail,
+	};
+	return settle(s, &row, &to);
+}
+
+/* 1 while there are more: the rest comes in the next batch. */
+int store_exec_orphans(struct store *s, struct store_op *op)
+{
+	struct store_orphans *o = container_of(op, struct store_orphans, op);
+	struct due due = {0};
+
+	for (int i = 0; i < DEATHS_MAX; i++) {
+		int r = first_due(s, o->hook, INT64_MAX, &due);
+		if (r <= 0)
+			return r;
+		CLEANUP(row_fini) struct row row = {.number = 0};
+		r = read_row(s, due.number, &row);
+		if (r == 1)
+			r = end_without_process(s, &row, RUN_DEAD, "no such hook");
+		if (r)
+			return r;
+		o->n_died++;
+	}
+	return 1;
+}
+
+int store_recover(struct store *s)
+{
+	for (s->recovered = 0;; s->recovered++) {
+		uint64_t number;
+		{
+			CLEANUP(store_sql_resetp) sqlite3_stmt *found = NULL;
+			int r = STORE_ROW(s, SQL_RUNS_IN_STATE, &found,
+				ARG_INT(RUN_RUNNING), ARG_INT(INT64_MAX));
+			if (r <= 0)
+				return r;
+			number = store_sql_number(found, 0);
+		}
+		CLEANUP(row_fini) struct row row = {.number = 0};
+		int r = read_row(s, number, &row);
+		if (r == 1)
+			r = end_without_process(
+				s, &row, RUN_WAITING, "the daemon ended while it ran");
+		if (r)
+			return r;
+	}
+}
+
+int store_exec_due(struct store *s, struct store_op *op)
+{
+	struct store_due *o = container_of(op, struct store_due, op);
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+	size_t room = 0;
+
+	int r = store_sql_row(s, SQL_RUNS_BY_HOOK, &row, NULL, 0);
+	for (; r == 1; r = store_sql_next(s, row)) {
+		bool failed = false;
+		if (o->n_hooks == room) {
+			room = room ? room * 2 : 16;
+			void *more = reallocarray(o->hooks, room, sizeof(*o->hooks));
+			if (!more)
+				return -ENOMEM;
+			o->hooks = more;
+		}
+		o->hooks[o->n_hooks++] = (struct store_due_hook){
+			.hook = store_sql_text(row, 0, &failed),
+			.waiting = store_sql_number(row, 1),
+			.next_due_usec = sqlite3_column_int64(row, 2),
+		};
+		if (failed)
+			return -ENOMEM;
+	}
+	return r;
+}
+
+int store_drop_runs(struct store *s, uint64_t job, size_t *budget)
+{
+	while (*budget) {
+		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+		int r = STORE_ROW(s, SQL_RUNS_SIZES, &row, ARG_INT(job));
+		if (r <= 0)
+			return r;
+		uint64_t number = store_sql_number(row, 0);
+		enum runstate state = (enum runstate)sqlite3_column_int(row, 1);
+		size_t cost = 1 + store_sql_number(row, 3) / STORE_PAGE_BYTES;
+		store_sql_resetp(&row);
+		r = STORE_RUN(s, SQL_RUN_DROP, ARG_INT(number));
+		if (r)
+			return r;
+		store_count_run(s, state, RUN_NONE);
+		*budget -= cost < *budget ? cost : *budget;
+	}
+	return 0;
+}

@@ -1,0 +1,15 @@
+/*
+ * The tables, by number: a database at version N is brought to the newest by the steps N,
+ * N+1, …, each in a transaction of its own. A step that has been in the world is never
+ * changed; new ones are added at the end. For store_schema.c and the tests of the store.
+ */
+#ifndef IO_STORE_SCHEMA_H
+#define IO_STORE_SCHEMA_H
+
+#define STORE_APPLICATION_ID 0x63626b64 /* "cbkd" */
+#define STORE_FILE           "callbackd.db"
+
+extern const char *const store_schema_steps[];
+extern const int store_schema_newest; /* how many steps there are */
+
+#endif

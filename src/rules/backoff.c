@@ -1,0 +1,23 @@
+/* Full jitter; see backoff.h. */
+#include "rules/backoff.h"
+
+#include "base/macros.h"
+#include "base/random.h"
+
+#define DELAY_MIN_USEC USEC_PER_MSEC
+#define DELAY_MAX_USEC ((uint64_t)INT64_MAX / 2) /* now + delay still fits an int64_t */
+
+uint64_t backoff_usec(uint64_t base_usec, uint64_t max_usec, unsigned failures)
+{
+	uint64_t cap = base_usec;
+
+	if (max_usec > DELAY_MAX_USEC)
+		max_usec = DELAY_MAX_USEC;
+	for (unsigned n = 1; n < failures && cap && cap < max_usec; n++)
+		cap *= 2; /* below max, hence below 2^62: cannot overflow */
+	if (cap > max_usec)
+		cap = max_usec;
+	if (cap <= DELAY_MIN_USEC)
+		return DELAY_MIN_USEC;
+	return DELAY_MIN_USEC + random_below(cap - DELAY_MIN_USEC + 1);
+}

@@ -1,0 +1,90 @@
+/*
+ * What only shows when all of a configuration is there: sections that need each other,
+ * keys that need another key. A value that could not be read is not complained of twice:
+ * the checks ask whether something was written, not what became of it.
+ */
+#include "rules/config_build.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+
+static bool is_written(const struct section *s, const char *key)
+{
+	return settings_of(s, key)->size > 0;
+}
+
+static void need(
+	struct build *b, const struct section *s, const char *key, const char *needed)
+{
+	if (is_written(s, key) && !is_written(s, needed))
+		findings_error(&b->findings, settings_of(s, key)->at,
+			"%s= needs %s= as well", key, needed);
+}
+
+static int check_daemon(struct build *b)
+{
+	struct section *daemon = &b->origins->sections[0];
+	struct config_limits *limits = &b->config->limits;
+	need(b, daemon, "ListenTLS", "TLSCertificateFile");
+	need(b, daemon, "ListenTLS", "TLSKeyFile");
+	need(b, daemon, "TLSCertificateFile", "TLSKeyFile");
+	need(b, daemon, "TLSKeyFile", "TLSCertificateFile");
+	need(b, daemon, "TLSClientCAFile", "TLSCertificateFile");
+	if (limits->max_body_bytes_in_flight < limits->max_body_bytes)
+		findings_error(&b->findings,
+			settings_of(daemon, "MaxBodyBytesInFlight")->at,
+			"MaxBodyBytesInFlight=%s is less than MaxBodyBytes=%s: such a "
+			"body would never be taken",
+			settings_text(daemon, "MaxBodyBytesInFlight"),
+			settings_text(daemon, "MaxBodyBytes"));
+	if (is_written(daemon, "MaxConnectionsPerAddress"))
+		return 0;
+	limits->max_connections_per_address = limits->max_connections / 4;
+	if (limits->max_connections_per_address == 0)
+		limits->max_connections_per_address = 1;
+	CLEANUP(freep)
+	char *text = text_format(
+		"%llu", (unsigned long long)limits->max_connections_per_address);
+	return text ? settings_put(
+			      daemon, "MaxConnectionsPerAddress", ORIGIN_DEFAULT, text)
+		    : -ENOMEM;
+}
+
+/* Two sources of one path: a callback could be either's. */
+static void check_path(
+	struct build *b, const struct section *section, const struct source *source)
+{
+	for (size_t i = 0; i < b->origins->n_sections; i++) {
+		const struct section *other = &b->origins->sections[i];
+		if (other == section)
+			return;
+		if (other->kind != SECTION_SOURCE)
+			continue;
+		const struct source *theirs = config_build_source(b, other);
+		if (source->path && theirs->path &&
+			strcmp(source->path, theirs->path) == 0)
+			findings_error(&b->findings, settings_of(section, "Path")->at,
+				"Path=%s is that of [Source %s] already",
+				findings_quote(bytes_of(source->path)).text, other->name);
+	}
+}
+
+int config_check(struct build *b)
+{
+	int r = check_daemon(b);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < b->origins->n_sections; i++) {
+		const struct section *s = &b->origins->sections[i];
+		if (s->kind == SECTION_SOURCE) {
+			struct source *source = config_build_source(b, s);
+			check_path(b, s, source);
+			config_secret_decode(b, s, source);
+			config_check_source(b, s, source);
+		} else if (s->kind == SECTION_HOOK) {
+			config_check_hook(b, s, config_build_hook(b, s));
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,141 @@
+/* Is a hook complete: has it a command, do its names exist, are its variables its own? */
+#include "rules/config_build.h"
+
+/* interface.md, "What a hook gets": these are ours. */
+static const char *const built_in[] = {"CALLBACK_SOURCE", "CALLBACK_ID",
+	"CALLBACK_STATUS", "CALLBACK_OUTCOME", "CALLBACK_RECEIVED", "CALLBACK_HOOK",
+	"CALLBACK_RUN", "CALLBACK_ATTEMPT", "CALLBACK_TEST"};
+
+static bool is_built_in(struct bytes name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
+		if (bytes_equal(bytes_of(built_in[i]), name))
+			return true;
+	return false;
+}
+
+static bool is_exported(const struct hook *h, struct bytes name)
+{
+	for (size_t i = 0; i < h->n_exports; i++)
+		if (bytes_equal(bytes_of(h->exports[i].variable), name))
+			return true;
+	return false;
+}
+
+static bool is_set(const struct hook *h, struct bytes name)
+{
+	struct bytes value;
+	for (size_t i = 0; i < h->environment.size; i++)
+		if (bytes_equal(
+			    bytes_split(bytes_of(h->environment.list[i]), '=', &value),
+			    name))
+			return true;
+	return false;
+}
+
+static void check_sources(
+	struct build *b, const struct section *s, const struct hook *hook)
+{
+	for (size_t i = 0; i < hook->sources.size; i++) {
+		struct bytes name = bytes_of(hook->sources.list[i]);
+		const char *nearest = NULL;
+		size_t best = SIZE_MAX;
+		if (config_source(b->config, name))
+			continue;
+		for (size_t j = 0; j < b->config->n_sources; j++) {
+			const char *have = b->config->sources[j]->name;
+			size_t distance = key_distance(name, bytes_of(have));
+			if (distance < best) {
+				best = distance;
+				nearest = have;
+			}
+		}
+		findings_error(&b->findings, settings_of(s, "Source")->at,
+			"Source=%s: there is no such source%s%s%s",
+			findings_quote(name).text, nearest ? "; did you mean " : "",
+			nearest ? nearest : "", nearest ? "?" : "");
+	}
+}
+
+static void check_names(struct build *b, const struct section *s, const struct hook *hook)
+{
+	struct place at = settings_of(s, "Export")->at;
+	struct bytes value;
+	for (size_t i = 0; i < hook->n_exports; i++) {
+		struct bytes name = bytes_of(hook->exports[i].variable);
+		if (is_built_in(name))
+			findings_error(&b->findings, at,
+				"Export=: %s is built in and cannot be another",
+				hook->exports[i].variable);
+		for (size_t j = 0; j < i; j++)
+			if (bytes_equal(bytes_of(hook->exports[j].variable), name))
+				findings_error(&b->findings, at,
+					"Export=: %s stands twice",
+					hook->exports[i].variable);
+	}
+	at = settings_of(s, "Environment")->at;
+	for (size_t i = 0; i < hook->environment.size; i++) {
+		struct bytes name = bytes_split(
+			bytes_of(hook->environment.list[i]), '=', &value);
+		if (is_built_in(name))
+			findings_error(&b->findings, at,
+				"Environment=: %.*s is built in and cannot be another",
+				BYTES_FMT(name));
+		else if (is_exported(hook, name))
+			findings_error(&b->findings, at,
+				"Environment=: %.*s comes from Export= already",
+				BYTES_FMT(name));
+	}
+}
+
+/* The name of the ${CALLBACK_...} at `p`; BYTES_NONE when it is none. */
+static struct bytes variable_at(const char *p)
+{
+	static const char start[] = "${CALLBACK_";
+	if (strncmp(p, start, strlen(start)) != 0)
+		return BYTES_NONE;
+	size_t n = strspn(
+		p + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
+	return p[2 + n] == '}' ? (struct bytes){p + 2, n} : BYTES_NONE;
+}
+
+static void check_variables(
+	struct build *b, const struct section *s, const struct hook *hook)
+{
+	for (size_t i = 0; i < hook->exec.size; i++) {
+		const char *p = hook->exec.list[i];
+		while ((p = strchr(p, '$'))) {
+			struct bytes name = variable_at(p++);
+			if (name.data && !is_built_in(name) && !is_exported(hook, name) &&
+				!is_set(hook, name))
+				findings_warning(&b->findings, settings_of(s, "Exec")->at,
+					"Exec=: ${%.*s} is neither built in nor in "
+					"Export= "
+					"and will be empty",
+					BYTES_FMT(name));
+		}
+	}
+}
+
+static void check_statuses(
+	struct build *b, const struct section *s, const struct hook *hook)
+{
+	for (int i = 0; i < 256; i++)
+		if (hook_status_in(hook->success_status, i) &&
+			hook_status_in(hook->permanent_status, i))
+			findings_error(&b->findings,
+				settings_of(s, "PermanentExitStatus")->at,
+				"PermanentExitStatus=: %d is a success", i);
+}
+
+void config_check_hook(
+	struct build *b, const struct section *section, const struct hook *hook)
+{
+	if (settings_of(section, "Exec")->size == 0)
+		findings_error(&b->findings, settings_of(section, "Exec")->at,
+			"[Hook %s] has no Exec=: what is to be run?", section->name);
+	check_sources(b, section, hook);
+	check_names(b, section, hook);
+	check_variables(b, section, hook);
+	check_statuses(b, section, hook);
+}

@@ -1,0 +1,226 @@
+/*
+ * Files that hold secrets: read, one newline cut off, decoded, and every copy that is not
+ * kept overwritten. No finding ever holds a byte of one; see config_build.h.
+ */
+#include "rules/config_build.h"
+
+#include "base/codec.h"
+
+#include <errno.h>
+#include <string.h>
+
+bool config_secret_handles(enum key_type type)
+{
+	return type == KEY_SECRETS || type == KEY_SECRET || type == KEY_KEY_FILE;
+}
+
+static void wipe(void *data, size_t size)
+{
+	if (data)
+		explicit_bzero(data, size);
+	free(data);
+}
+
+static void tell_warning(
+	struct convert *c, const struct setting_value *v, const char *text)
+{
+	findings_warning(&c->build->findings, v->at, "%s=%s: %s", c->key->name,
+		findings_quote(bytes_of(v->text)).text, text);
+}
+
+/* 0 and the content, 1: there is none (told), -ENOMEM. */
+static int read_file(struct convert *c, const struct setting_value *v, char **ret,
+	size_t *ret_size, char **ret_path)
+{
+	const struct config_world *world = c->build->world;
+	CLEANUP(freep) char *reason = NULL;
+	CLEANUP(freep) char *warning = NULL;
+	if (!world->read_secret) {
+		config_refuse(c, v, "cannot be read here");
+		return 1;
+	}
+	int r = world->read_secret(
+		world->arg, v->text, ret, ret_size, ret_path, &reason, &warning);
+	if (r < 0)
+		return r;
+	if (warning)
+		tell_warning(c, v, warning);
+	if (r == 0)
+		return 0;
+	if (r == 2 && world->checking)
+		tell_warning(c, v, reason ? reason : "cannot be found");
+	else
+		config_refuse(c, v, "%s", reason ? reason : "cannot be found");
+	return 1;
+}
+
+static size_t size_without_newline(const char *text, size_t size)
+{
+	if (size > 0 && text[size - 1] == '\n')
+		size -= size > 1 && text[size - 2] == '\r' ? 2 : 1;
+	return size;
+}
+
+/* Frees nothing of `text`. */
+static int fill_secret(struct secret *s, const char *file, const char *text, size_t size)
+{
+	s->file = strdup(file);
+	s->text = malloc(size + 1);
+	s->data = malloc(size + 1);
+	if (!s->file || !s->text || !s->data) {
+		wipe(s->text, 0);
+		wipe(s->data, 0);
+		free(s->file);
+		*s = (struct secret){0};
+		return -ENOMEM;
+	}
+	memcpy(s->text, text, size);
+	memcpy(s->data, text, size);
+	s->text[size] = s->data[size] = '\0';
+	s->text_size = s->size = size;
+	return 0;
+}
+
+/* 0 and *ret filled, 1: nothing to fill it with (told), -ENOMEM. */
+static int read_secret(
+	struct convert *c, const struct setting_value *v, struct secret *ret)
+{
+	CLEANUP(freep) char *path = NULL;
+	char *text = NULL;
+	size_t room = 0;
+	int r = read_file(c, v, &text, &room, &path);
+	if (r != 0)
+		return r;
+	size_t size = size_without_newline(text, room);
+	if (size == 0) {
+		config_refuse(c, v, "the file is empty");
+		r = 1;
+	} else {
+		r = fill_secret(ret, v->text, text, size);
+	}
+	wipe(text, room);
+	return r;
+}
+
+static int convert_secrets(struct convert *c)
+{
+	struct source *source = container_of(
+		(struct secret **)c->at, struct source, secrets);
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < c->setting->size; i++) {
+		struct secret secret = {0};
+		struct secret *list = reallocarray(
+			source->secrets, source->n_secrets + 1, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		source->secrets = list;
+		r = read_secret(c, &c->setting->values[i], &secret);
+		if (r == 0)
+			source->secrets[source->n_secrets++] = secret;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* It goes into a header as it is: what would end the line must not be in it. */
+static bool fits_header(const struct secret *s)
+{
+	for (size_t i = 0; i < s->text_size; i++)
+		if (s->text[i] < ' ' || s->text[i] >= 0x7f)
+			return false;
+	return true;
+}
+
+static int convert_api_key(struct convert *c, const struct setting_value *v)
+{
+	struct secret *secret = calloc(1, sizeof(*secret));
+	if (!secret)
+		return -ENOMEM;
+	int r = read_secret(c, v, secret);
+	if (r != 0) {
+		free(secret);
+		return r < 0 ? r : 0;
+	}
+	if (!fits_header(secret))
+		config_refuse(c, v, "a key is one line of printable ASCII");
+	*(struct secret **)c->at = secret;
+	return 0;
+}
+
+/* Read to see that it can be, and who else can; its content is OpenSSL's affair. */
+static int convert_key_file(struct convert *c, const struct setting_value *v)
+{
+	CLEANUP(freep) char *path = NULL;
+	char *text = NULL;
+	size_t size = 0;
+	int r = read_file(c, v, &text, &size, &path);
+	if (r < 0)
+		return r;
+	if (r == 0 && size == 0)
+		config_refuse(c, v, "the file is empty");
+	if (r == 0)
+		wipe(text, size);
+	char *keep = path ? CONSUME(path) : strdup(v->text);
+	*(char **)c->at = keep;
+	return keep ? 0 : -ENOMEM;
+}
+
+int config_secret_convert(struct convert *c)
+{
+	if (c->setting->size == 0)
+		return 0;
+	if (c->key->type == KEY_SECRETS)
+		return convert_secrets(c);
+	const struct setting_value *v = &c->setting->values[0];
+	return c->key->type == KEY_SECRET ? convert_api_key(c, v)
+					  : convert_key_file(c, v);
+}
+
+static ptrdiff_t decode(
+	enum text_encoding encoding, struct bytes text, unsigned char *out)
+{
+	if (encoding == ENCODING_HEX)
+		return codec_hex_decode(text, out, text.size);
+	if (encoding == ENCODING_BASE64)
+		return codec_base64_decode(text, out, text.size);
+	memcpy(out, text.data, text.size);
+	return (ptrdiff_t)text.size;
+}
+
+/* Where in the configuration the secret was named. */
+static struct place place_of(const struct setting *setting, const struct secret *s)
+{
+	for (size_t i = 0; i < setting->size; i++)
+		if (strcmp(setting->values[i].text, s->file) == 0)
+			return setting->values[i].at;
+	return setting->at;
+}
+
+void config_secret_decode(
+	struct build *b, const struct section *section, struct source *source)
+{
+	const struct signature_rule *rule = &source->signature;
+	struct bytes prefix = bytes_of(rule->key_prefix);
+	const struct setting *setting = settings_of(section, "SecretFile");
+	for (size_t i = 0; i < source->n_secrets; i++) {
+		struct secret *s = &source->secrets[i];
+		struct bytes text = {(const char *)s->text, s->text_size};
+		if (prefix.size > 0 && bytes_starts(text, prefix))
+			text = (struct bytes){
+				text.data + prefix.size, text.size - prefix.size};
+		ptrdiff_t size = decode(rule->key_encoding, text, s->data);
+		if (size > 0) {
+			explicit_bzero(s->data + size, s->text_size - (size_t)size);
+			s->size = (size_t)size;
+		} else if (size == 0) {
+			findings_error(&b->findings, place_of(setting, s),
+				"SecretFile=%s: no key is left behind KeyPrefix=",
+				findings_quote(bytes_of(s->file)).text);
+		} else {
+			findings_error(&b->findings, place_of(setting, s),
+				"SecretFile=%s: the secret is not %s, as KeyEncoding= "
+				"says",
+				findings_quote(bytes_of(s->file)).text,
+				settings_text(section, "KeyEncoding"));
+		}
+	}
+}

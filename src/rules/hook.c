@@ -1,0 +1,45 @@
+/* A hook's memory, and which callbacks it wants. */
+#include "rules/hook.h"
+
+#include "rules/words.h"
+
+void hook_free(struct hook *h)
+{
+	if (!h)
+		return;
+	for (size_t i = 0; i < h->n_exports; i++) {
+		free(h->exports[i].variable);
+		field_fini(&h->exports[i].field);
+	}
+	free(h->exports);
+	words_fini(&h->sources);
+	words_fini(&h->on_statuses);
+	words_fini(&h->exec);
+	words_fini(&h->environment);
+	condition_list_fini(&h->where);
+	free(h->working_directory);
+	free(h->name);
+	free(h);
+}
+
+bool hook_takes_source(const struct hook *h, const char *source)
+{
+	bool named = h->sources.size == 0;
+	/* Names of sources are compared exactly: a and A are two. */
+	for (size_t i = 0; !named && i < h->sources.size; i++)
+		named = strcmp(h->sources.list[i], source) == 0;
+	return named;
+}
+
+bool hook_wants(const struct hook *h, const char *source, enum outcome outcome,
+	const char *status)
+{
+	if (!hook_takes_source(h, source) || outcome == OUTCOME_NONE)
+		return false;
+	if (h->on_outcomes >> outcome & 1)
+		return true;
+	/* Only On=unreadable and On=lost fire for these: no word of a sender did it. */
+	if (!status || outcome == OUTCOME_UNREADABLE || outcome == OUTCOME_LOST)
+		return false;
+	return words_contain_nocase(&h->on_statuses, bytes_of(status));
+}

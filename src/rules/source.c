@@ -1,0 +1,49 @@
+/* A source's memory, of which the secrets are overwritten before it is given back. */
+#include "rules/source.h"
+
+#include "rules/words.h"
+
+static void wipe(void *data, size_t size)
+{
+	if (data)
+		explicit_bzero(data, size);
+	free(data);
+}
+
+static void secret_fini(struct secret *s)
+{
+	/* One size for both: decoding is done in place and only ever shortens. */
+	wipe(s->data, s->text_size);
+	wipe(s->text, s->text_size);
+	free(s->file);
+}
+
+void source_free(struct source *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n_secrets; i++)
+		secret_fini(&s->secrets[i]);
+	free(s->secrets);
+	if (s->api_key)
+		secret_fini(s->api_key);
+	free(s->api_key);
+	field_list_fini(&s->id);
+	field_list_fini(&s->status);
+	field_list_fini(&s->delivery);
+	condition_list_fini(&s->where);
+	words_fini(&s->success);
+	words_fini(&s->error);
+	words_fini(&s->canceled);
+	words_fini(&s->pending);
+	cidr_list_fini(&s->allow);
+	field_fini(&s->signature.place);
+	char *texts[] = {s->name, s->preset, s->path, s->token_header,
+		s->signature.prefix, s->signature.signature_field,
+		s->signature.timestamp_field, s->signature.content,
+		s->signature.timestamp_header, s->signature.key_prefix, s->status_url,
+		s->upload_url, s->upload_owner, s->api_key_header, s->ca_file, s->answer};
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		free(texts[i]);
+	free(s);
+}

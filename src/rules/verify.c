@@ -1,0 +1,149 @@
+/*
+ * Asks the schemes of a source, one after another, until one holds. Nothing is parsed that
+ * is not verified, and nobody outside learns more than yes or no.
+ *
+ *   token ─┬─ a secret ──────────────► ok
+ *          └─ else: the others ──────► ok | has it an upload's form? ask the store | refused
+ */
+#include "rules/verify.h"
+
+#include "rules/verify_scheme.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#define UPLOAD_TOKEN_SIZE 43 /* 32 bytes as base64url without padding */
+
+static int scheme_none(
+	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE])
+{
+	(void)in, (void)reason;
+	return 0;
+}
+
+/* The cheap ones first. */
+static const struct {
+	enum verify_scheme scheme;
+	const char *name;
+	int (*check)(
+		const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]);
+} schemes[] = {
+	{VERIFY_NONE, "none", scheme_none},
+	{VERIFY_TOKEN, "token", scheme_token},
+	{VERIFY_HEADER, "header", scheme_header},
+	{VERIFY_BASIC, "basic", scheme_basic},
+	{VERIFY_HMAC, "hmac", scheme_hmac},
+	{VERIFY_STANDARD_WEBHOOKS, "standard-webhooks", NULL},
+	{VERIFY_TWILIO, "twilio", NULL},
+	{VERIFY_ED25519, "ed25519", NULL},
+	{VERIFY_SNS, "sns", NULL},
+	{VERIFY_JWT, "jwt", NULL},
+	{VERIFY_HTTP_SIGNATURE, "http-signature", NULL},
+};
+
+int verify_hash(struct bytes data, unsigned char out[static VERIFY_TOKEN_HASH_SIZE])
+{
+	if (EVP_Q_digest(NULL, "SHA256", NULL, data.size ? data.data : "", data.size, out,
+		    NULL) == 1)
+		return 0;
+	ERR_clear_error();
+	return -EIO;
+}
+
+/* An upload's own token is known by its form; whether it is one the store knows by its hash. */
+static bool may_be_uploads(const struct source *s, struct bytes token)
+{
+	if (!(s->verify & VERIFY_TOKEN) || !s->upload_url ||
+		token.size != UPLOAD_TOKEN_SIZE)
+		return false;
+	for (size_t i = 0; i < token.size; i++) {
+		char c = token.data[i];
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+			    (c >= '0' && c <= '9') || c == '-' || c == '_'))
+			return false;
+	}
+	return true;
+}
+
+/* Appends what one scheme said, led by its name where there are several. */
+static void add_reason(
+	struct verify_result *ret, bool several, const char *name, const char *reason)
+{
+	size_t used = strlen(ret->reason);
+
+	snprintf(ret->reason + used, sizeof(ret->reason) - used, "%s%s%s%s",
+		used ? "; " : "", several ? name : "", several ? ": " : "", reason);
+}
+
+/* Leaves OK, or REFUSED with the reasons, in *ret. 0 or negative errno. */
+static int ask_schemes(const struct scheme_input *in, struct verify_result *ret)
+{
+	unsigned wanted = in->source->verify;
+	bool several = (wanted & (wanted - 1)) != 0;
+	char reason[SCHEME_REASON_SIZE];
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		int r = 1;
+		if (!(wanted & schemes[i].scheme))
+			continue;
+		if (schemes[i].check)
+			r = schemes[i].check(in, reason);
+		else
+			scheme_refuse(reason, "Verify=%s is not supported yet",
+				schemes[i].name);
+		if (r < 0)
+			return r;
+		if (r == 0) {
+			ret->verdict = VERIFY_OK;
+			ret->scheme = schemes[i].scheme;
+			ret->reason[0] = '\0';
+			return 0;
+		}
+		add_reason(ret, several, schemes[i].name, reason);
+	}
+	if (!ret->reason[0])
+		add_reason(ret, false, "", "Verify= is not set");
+	return 0;
+}
+
+static int ask(const struct scheme_input *in, struct verify_result *ret)
+{
+	*ret = (struct verify_result){.verdict = VERIFY_REFUSED};
+	int r = ask_schemes(in, ret);
+	if (r < 0 || ret->verdict == VERIFY_OK)
+		return r;
+	if (!may_be_uploads(in->source, in->token))
+		return 0;
+	r = verify_hash(in->token, ret->token_hash);
+	if (r < 0)
+		return r;
+	ret->verdict = VERIFY_ASK_STORE;
+	ret->scheme = VERIFY_TOKEN;
+	return 0;
+}
+
+int verify_head(const struct source *s, const struct message *m, struct bytes token,
+	struct verify_result *ret)
+{
+	const struct scheme_input in = {
+		.source = s, .message = m, .token = token, .head_only = true};
+
+	/* What fails for want of memory is not refused here: verify_message will say so. */
+	if (ask(&in, ret) < 0)
+		return 0;
+	return ret->verdict == VERIFY_REFUSED ? 1 : 0;
+}
+
+int verify_message(const struct source *s, const struct message *m, struct bytes token,
+	const char *public_url, struct verify_result *ret)
+{
+	const struct scheme_input in = {.source = s,
+		.message = m,
+		.token = token,
+		.origin = bytes_of(public_url)};
+
+	return ask(&in, ret);
+}

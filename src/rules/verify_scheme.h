@@ -1,0 +1,38 @@
+/* The schemes that verify.c asks one after another. For verify*.c alone. */
+#ifndef RULES_VERIFY_SCHEME_H
+#define RULES_VERIFY_SCHEME_H
+
+#include "rules/message.h"
+#include "rules/source.h"
+
+#define SCHEME_REASON_SIZE 192
+
+struct scheme_input {
+	const struct source *source;
+	const struct message *message;
+	struct bytes token;
+	struct bytes origin; /* for {url}; BYTES_NONE for none */
+	bool head_only; /* the body has not come: what the head proves or rules out */
+};
+
+/*
+ * Each: 0 holds (or, with head_only, may hold); 1 does not, `reason` says why; negative
+ * errno. The reason names headers and settings, never what was sent in them.
+ */
+int scheme_token(
+	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
+int scheme_header(
+	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
+int scheme_basic(
+	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
+int scheme_hmac(
+	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
+
+/* 1, with the reason printed; so that a scheme can end with it. */
+int scheme_refuse(char reason[static SCHEME_REASON_SIZE], const char *format, ...)
+	PRINTF_LIKE(2, 3);
+/* A header that must stand once: 0, or 1 with the reason. */
+int scheme_header_once(const struct message *m, const char *name, struct bytes *ret,
+	char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
+
+#endif

@@ -1,0 +1,19 @@
+"""What the tests of the daemon from outside share; conftest.py makes fixtures of it."""
+
+from .daemon import Answer, Daemon, build_directory
+from .recorder import Recorder, Run
+from .sign import hmac_hex, hmac_text, standard_webhooks, timestamped
+from .until import until
+
+__all__ = [
+    "Answer",
+    "Daemon",
+    "Recorder",
+    "Run",
+    "build_directory",
+    "hmac_hex",
+    "hmac_text",
+    "standard_webhooks",
+    "timestamped",
+    "until",
+]

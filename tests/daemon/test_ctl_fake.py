@@ -1,0 +1,567 @@
+"""callbackctl against a fake control server: what it asks, what it prints, how it exits."""
+
+import http.server
+import json
+import os
+import pty
+import subprocess
+import threading
+import time
+
+import pytest
+
+from fake_control import FakeControl
+from helpers import build_directory
+
+CTL = str(build_directory() / "callbackctl")
+
+STATUS = {
+    "version": "0.1.0", "pid": 7, "uptime_seconds": 65, "config_path": "/etc/x.conf",
+    "listeners": [{"kind": "public", "address": "127.0.0.1:8080"}], "stopping": False,
+    "store": {"healthy": True, "jobs": 3, "jobs_pending": 1, "size_bytes": 4096},
+    "runs": {"waiting": 1, "running": 0, "dead": 0, "slots": 32, "slots_used": 0},
+    "callbacks": {"accepted": 5}, "last_error": None,
+    "sources": [{"name": "src"}, {"name": "other"}], "hooks": [{"name": "publish"}],
+}
+
+
+def job(job_id="j1", outcome="success", status="COMPLETED", **more):
+    return {"source": "src", "id": job_id, "status": status, "outcome": outcome,
+            "received": "2026-09-01T10:00:00.000000Z",
+            "updated": "2026-09-01T10:00:00.000000Z", "expected": None, "confirmed": None,
+            "deliveries": 1, "public_url": None, "size_bytes": None, **more}
+
+
+def full(*args, runs=(), payload="{}", **more):
+    return job(*args, runs=list(runs), payload=payload, hooks=[], **more)
+
+
+def run_of(run="st-1", state="done", **more):
+    return {"run": run, "hook": "publish", "source": "src", "id": "j1", "status": "x",
+            "outcome": "success", "state": state, "attempt": 1, "due": None, "started": None,
+            "finished": None, "exit_status": 0, "signal": None, "reason": None,
+            "truncated": False, "test": False, "replay_of": None, **more}
+
+
+@pytest.fixture
+def fake(tmp_path):
+    f = FakeControl(str(tmp_path / "control.sock"))
+    f.routes[("GET", "/v1/status")] = (200, STATUS)
+    yield f
+    f.close()
+
+
+def ctl(fake, *args, timeout=30, env=None):
+    return subprocess.run([CTL, "-s", fake.path, *args], capture_output=True, text=True,
+                          timeout=timeout, env={**os.environ, "TZ": "UTC", **(env or {})})
+
+
+# ---- how it is called ----
+
+@pytest.mark.parametrize("args", [
+    [], ["nonsense"], ["show"], ["show", "a", "b"], ["status", "extra"], ["list", "--nope"],
+    ["wait"], ["wait", "x", "--timeout", "soon"], ["list", "--limit", "x"], ["pause", "h"],
+    ["resume", "h"], ["verify", "s"], ["doctor"], ["backup", "f"], ["restore", "f"],
+    ["presets"], ["presets", "github"], ["watch", "--after", "x"],
+    ["expect", "src/x", "--within", "later"],
+])
+def test_usage_errors(fake, args):
+    r = ctl(fake, *args)
+    assert (r.returncode, r.stdout) == (2, "")
+    assert r.stderr
+
+
+def test_help_and_version(fake):
+    assert ctl(fake, "--help").returncode == 0
+    r = ctl(fake, "wait", "--help")
+    assert r.returncode == 0 and "--timeout SPAN" in r.stdout
+    assert ctl(fake, "--version").stdout.startswith("callbackctl ")
+    assert fake.asked == []
+
+
+def test_nobody_listens(tmp_path):
+    for args in (["status"], ["wait", "x"], ["watch"], ["show", "x"]):
+        r = subprocess.run([CTL, "-s", str(tmp_path / "none"), *args], capture_output=True,
+                           text=True, timeout=20)
+        assert r.returncode == 69, args
+        assert "No such file" in r.stderr and r.stderr.count("\n") == 1
+
+
+def test_socket_of_environment(fake):
+    r = subprocess.run([CTL, "status"], capture_output=True, text=True, timeout=20,
+                       env={**os.environ, "CALLBACKD_SOCKET": fake.path})
+    assert r.returncode == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_no_access(fake):
+    os.chmod(os.path.dirname(fake.path), 0o755)
+    for parent in ("/tmp", os.path.dirname(os.path.dirname(fake.path)),
+                   os.path.dirname(os.path.dirname(os.path.dirname(fake.path)))):
+        os.chmod(parent, os.stat(parent).st_mode | 0o055)
+    os.chmod(fake.path, 0o600)
+    copy = os.path.join(os.path.dirname(fake.path), "ctl")
+    with open(CTL, "rb") as a, open(copy, "wb") as b:
+        b.write(a.read())
+    os.chmod(copy, 0o755)
+    r = subprocess.run([copy, "-s", fake.path, "status"], capture_output=True, text=True,
+                       user=65534, group=65534, extra_groups=[], timeout=20)
+    assert r.returncode == 77 and "Permission denied" in r.stderr
+
+
+# ---- what there is ----
+
+def test_status(fake):
+    r = ctl(fake, "status")
+    assert r.returncode == 0
+    assert "0.1.0, pid 7, up 1min 5s" in r.stdout and "src other" in r.stdout
+    assert "127.0.0.1:8080" in r.stdout
+    assert json.loads(ctl(fake, "--json", "status").stdout) == STATUS
+    assert json.loads(ctl(fake, "status", "--json").stdout) == STATUS
+
+
+def test_list_follows_pages_and_aligns(fake):
+    pages = {"": {"jobs": [job("a")], "next": "7"}, "7": {"jobs": [], "next": "5"},
+             "5": {"jobs": [job("longer-id", "error", "FAILED"), job("c")], "next": None}}
+
+    def route(h, body, query):
+        after = [p[6:] for p in query.split("&") if p.startswith("after=")]
+        h.answer(200, pages[after[0] if after else ""])
+
+    fake.routes[("GET", "/v1/jobs")] = route
+    r = ctl(fake, "list", "--source", "src", "--outcome", "error", "--since", "1h 5min")
+    assert r.returncode == 0
+    lines = r.stdout.splitlines()
+    assert len(lines) == 4
+    column = lines[0].index("OUTCOME")
+    assert [l[column:].split()[0] for l in lines[1:]] == ["success", "error", "success"]
+    assert lines[1].startswith("2026-09-01 10:00:00  src")
+    assert "source=src" in fake.asked[0][1] and "since=1h%205min" in fake.asked[0][1]
+    r = ctl(fake, "--json", "list", "--limit", "2")
+    assert [json.loads(l)["id"] for l in r.stdout.splitlines()] == ["a", "longer-id"]
+
+
+def test_local_time(fake):
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [job()], "next": None})
+    assert "12:00:00" in ctl(fake, "list", env={"TZ": "UTC-2"}).stdout
+
+
+def test_runs(fake):
+    fake.routes[("GET", "/v1/runs")] = (200, {"runs": [run_of(state="dead", exit_status=3,
+                                                            reason="exit 3")], "next": None})
+    r = ctl(fake, "runs", "--state", "dead", "--hook", "publish")
+    assert r.returncode == 0 and "st-1" in r.stdout and "exit 3" in r.stdout
+    assert "state=dead&hook=publish" in fake.asked[0][1]
+
+
+def test_show(fake):
+    fake.routes[("GET", "/v1/jobs/src/a%2Fb")] = (200, full("a/b", payload='{"x":"\\u001b[2J"}',
+        runs=[run_of(stdout="one\ntwo\x1b[31m\n", stderr="")]))
+    r = ctl(fake, "show", "src/a/b")
+    assert r.returncode == 0
+    assert "src/a/b" in r.stdout and "    two\\x1B[31m\n" in r.stdout and "\x1b" not in r.stdout
+
+
+def test_show_of_any_source(fake):
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [job("x/y")], "next": None})
+    fake.routes[("GET", "/v1/jobs/src/x%2Fy")] = (200, full("x/y"))
+    r = ctl(fake, "--json", "show", "x/y")  # no source is called x
+    assert r.returncode == 0 and json.loads(r.stdout)["id"] == "x/y"
+    assert ("GET", "/v1/jobs?id=x%2Fy", b"") in fake.asked
+
+
+def test_show_unknown_and_ambiguous(fake):
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [], "next": None})
+    assert ctl(fake, "show", "x").returncode == 66
+    assert ctl(fake, "show", "src/x").returncode == 66
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [job("x"), {**job("x"),
+        "source": "other"}], "next": None})
+    r = ctl(fake, "show", "x")
+    assert r.returncode == 2 and "src/x, other/x" in r.stderr
+
+
+def test_terminal_gets_colour_and_no_escapes_of_others(fake):
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [job("i", status="a\x1b]0;x\x07\u202e")],
+                                              "next": None})
+
+    def on_terminal(env):
+        main, side = pty.openpty()
+        p = subprocess.Popen([CTL, "-s", fake.path, "list"], stdout=side, stdin=side,
+                             env={**os.environ, **env})
+        os.close(side)
+        out = b""
+        try:
+            while chunk := os.read(main, 4096):
+                out += chunk
+        except OSError:
+            pass
+        os.close(main)
+        assert p.wait(10) == 0
+        return out
+
+    out = on_terminal({"NO_COLOR": ""})
+    assert b"\x1b[32msuccess\x1b[0m" in out and b"\x1b]" not in out
+    assert "\u202e".encode() not in out
+    assert b"\x1b" not in on_terminal({"NO_COLOR": "1"})
+    assert "\x1b" not in ctl(fake, "list").stdout
+
+
+# ---- waiting ----
+
+def test_wait_success_and_error(fake):
+    fake.routes[("GET", "/v1/jobs/src/j1")] = (200, full())
+    r = ctl(fake, "wait", "src/j1")
+    assert (r.returncode, r.stdout) == (0, "src/j1  success  COMPLETED\n")
+    for outcome in ("error", "canceled", "lost"):
+        fake.routes[("GET", "/v1/jobs/src/j2")] = (200, full("j2", outcome, "FAILED"))
+        r = ctl(fake, "wait", "src/j1", "src/j2")
+        assert r.returncode == 1 and len(r.stdout.splitlines()) == 2
+
+
+def test_wait_asks_again_until_known(fake):
+    answers = [(404, {"error": "no such job"}), (200, full(outcome="pending", status=None)),
+               (200, full())]
+    fake.routes[("GET", "/v1/jobs/src/j1")] = lambda h, b, q: h.answer(*answers.pop(0))
+    r = ctl(fake, "wait", "src/j1")
+    assert r.returncode == 0 and answers == []
+    waits = [q for _, q, _ in fake.asked if "wait=" in q]
+    assert all("wait=3600.000" in q for q in waits)
+
+
+def test_wait_unknown_source_part(fake):
+    lists = [[], [job("a/b")]]
+    fake.routes[("GET", "/v1/jobs")] = lambda h, b, q: h.answer(
+        200, {"jobs": lists.pop(0), "next": None})
+    fake.routes[("GET", "/v1/jobs/src/a%2Fb")] = (200, full("a/b"))
+    r = ctl(fake, "wait", "a/b", "--timeout", "20")
+    assert (r.returncode, r.stdout) == (0, "src/a/b  success  COMPLETED\n")
+
+
+def slow_pending(h, body, query):
+    wait = float([p for p in query.split("&") if p.startswith("wait=")][0][5:])
+    time.sleep(min(wait, 3))
+    h.answer(200, full(outcome="pending", status=None))
+
+
+def test_wait_timeout(fake):
+    fake.routes[("GET", "/v1/jobs/src/j1")] = slow_pending
+    start = time.monotonic()
+    r = ctl(fake, "wait", "src/j1", "--timeout", "1s")
+    assert r.returncode == 124 and 0.9 < time.monotonic() - start < 4
+    assert r.stderr.count("\n") == 1
+    assert ctl(fake, "wait", "src/j1", "--timeout", "0").returncode == 124
+
+
+def test_wait_timeout_beats_error(fake):
+    fake.routes[("GET", "/v1/jobs/src/j1")] = slow_pending
+    fake.routes[("GET", "/v1/jobs/src/j2")] = (200, full("j2", "error", "FAILED"))
+    r = ctl(fake, "wait", "src/j1", "src/j2", "--timeout", "1s")
+    assert r.returncode == 124 and "src/j2  error" in r.stdout
+    fake.routes[("GET", "/v1/jobs/src/j1")] = lambda h, b, q: time.sleep(4)
+    assert ctl(fake, "wait", "src/j1", "--timeout", "1s").returncode == 124  # a deaf daemon
+
+
+def test_wait_any(fake):
+    fake.routes[("GET", "/v1/jobs/src/j1")] = slow_pending
+    fake.routes[("GET", "/v1/jobs/src/j2")] = (200, full("j2", "error", "FAILED"))
+    start = time.monotonic()
+    r = ctl(fake, "wait", "--any", "src/j1", "src/j2", "--timeout", "15s")
+    assert (r.returncode, r.stdout) == (1, "src/j2  error  FAILED\n")
+    assert time.monotonic() - start < 5
+
+
+def test_wait_hooks(fake):
+    answers = [full(runs=[run_of(state="running")]), full(runs=[run_of(state="done")])]
+    fake.routes[("GET", "/v1/jobs/src/j1")] = lambda h, b, q: h.answer(200, answers.pop(0))
+    assert ctl(fake, "wait", "--hooks", "src/j1").returncode == 0 and answers == []
+    assert all("hooks=yes" in q for _, q, _ in fake.asked if "wait=" in q)
+    fake.routes[("GET", "/v1/jobs/src/j1")] = (200, full(runs=[run_of(state="dead")]))
+    assert ctl(fake, "wait", "--hooks", "src/j1").returncode == 1
+    assert ctl(fake, "wait", "src/j1").returncode == 0
+    fake.routes[("GET", "/v1/jobs/src/j1")] = (200, full(runs=[
+        run_of("st-1", "dead"), run_of("st-2", "done", replay_of="st-1")]))
+    assert ctl(fake, "wait", "--hooks", "src/j1").returncode == 0
+
+
+def test_wait_ambiguous(fake):
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [job("x"), {**job("x"),
+        "source": "other"}], "next": None})
+    r = ctl(fake, "wait", "x")
+    assert r.returncode == 2 and "src/x, other/x" in r.stderr
+
+
+def test_wait_outlives_a_restart(fake, tmp_path):
+    fake.routes[("GET", "/v1/jobs/src/j1")] = (503, {"error": "the daemon is stopping"})
+    fake.routes[("GET", "/v1/jobs/src/j0")] = (200, full("j0"))
+    p = subprocess.Popen([CTL, "-s", fake.path, "wait", "src/j0", "src/j1"],
+                         stdout=subprocess.PIPE, text=True)
+    fake.wait_for(3)
+    fake.close()
+    time.sleep(1)
+    again = FakeControl(fake.path)
+    again.routes[("GET", "/v1/jobs/src/j1")] = (200, full())
+    assert p.communicate(timeout=20)[0].endswith("src/j1  success  COMPLETED\n")
+    assert p.returncode == 0
+    again.close()
+    fake.server = again.server
+
+
+def test_wait_many(fake):
+    names = [f"m{i}" for i in range(60)]
+    for n in names:
+        fake.routes[("GET", f"/v1/jobs/src/{n}")] = (200, full(n))
+    r = ctl(fake, "--json", "wait", *[f"src/{n}" for n in names])
+    assert r.returncode == 0
+    assert sorted(json.loads(l)["id"] for l in r.stdout.splitlines()) == sorted(names)
+
+
+def test_watch(fake):
+    lines = [{"seq": 4, "time": "2026-09-01T10:00:00.000000Z", "job": job()},
+             {"seq": 5, "time": "2026-09-01T10:00:01.000000Z", "run": run_of(state="running")}]
+
+    def route(h, body, query):
+        h.send_response(200)
+        h.send_header("Transfer-Encoding", "chunked")
+        h.end_headers()
+        data = "".join(json.dumps(l) + "\n" for l in lines).encode()
+        for part in (data[:30], data[30:]):  # a line in two pieces
+            h.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            h.wfile.flush()
+        h.wfile.write(b"0\r\n\r\n")
+
+    fake.routes[("GET", "/v1/watch")] = route
+    r = ctl(fake, "--json", "watch", "--after", "3")
+    assert [json.loads(l) for l in r.stdout.splitlines()] == lines
+    assert r.returncode == 69 and "after=3" in fake.asked[0][1]
+    r = ctl(fake, "watch")
+    assert r.stdout.splitlines() == [
+        "2026-09-01 10:00:00  src/j1  success  COMPLETED",
+        "2026-09-01 10:00:01  src/j1  running  run st-1  publish  attempt 1"]
+    assert fake.asked[-1][1] == "/v1/watch"
+
+
+# ---- what changes something ----
+
+def test_expect_and_forget(fake):
+    fake.routes[("PUT", "/v1/jobs/src/n%20%C3%A9")] = (200, full("n é", "pending", None))
+    assert ctl(fake, "expect", "src/n é", "--within", "10min").returncode == 0
+    assert json.loads(fake.asked[-1][2]) == {"within": "10min"}
+    assert ctl(fake, "expect", "new").returncode == 2  # of which source?
+    fake.routes[("GET", "/v1/status")] = (200, {**STATUS, "sources": [{"name": "src"}]})
+    fake.routes[("PUT", "/v1/jobs/src/new")] = (200, full("new", "pending", None))
+    assert ctl(fake, "expect", "new").returncode == 0
+    fake.routes[("DELETE", "/v1/jobs/src/j1")] = (200, {})
+    assert ctl(fake, "forget", "src/j1").returncode == 0
+    fake.routes[("DELETE", "/v1/jobs/src/j1")] = (409, {"error": "a run of it is running"})
+    r = ctl(fake, "forget", "src/j1")
+    assert r.returncode == 1 and "a run of it is running" in r.stderr
+
+
+def test_replay_and_discard(fake):
+    fake.routes[("POST", "/v1/runs/st-1/replay")] = (200, {"run": "st-9", "hook": "h"})
+    fake.routes[("POST", "/v1/runs/st-2/replay")] = (409, {"error": "waits"})
+    fake.routes[("POST", "/v1/runs/st-3/replay")] = (200, {"run": "st-10", "hook": "h"})
+    r = ctl(fake, "replay", "st-1", "st-2", "st-3")
+    assert r.returncode == 1 and "st-9" in r.stdout and "st-10" in r.stdout
+    assert ctl(fake, "replay", "st-7").returncode == 66
+    fake.routes[("POST", "/v1/runs/st-1/discard")] = (200, {})
+    assert ctl(fake, "discard", "st-1", "--reason", "known").returncode == 0
+    assert json.loads(fake.asked[-1][2]) == {"reason": "known"}
+
+
+def test_reload(fake):
+    fake.routes[("POST", "/v1/reload")] = (200, {})
+    assert ctl(fake, "reload").returncode == 0
+    fake.routes[("POST", "/v1/reload")] = (422, {"error": "refused",
+                                                 "problems": ["a.conf:3: bad", "b.conf:4: x"]})
+    r = ctl(fake, "reload")
+    assert r.returncode == 78 and "a.conf:3: bad\nb.conf:4: x\n" in r.stderr and not r.stdout
+
+
+def test_test(fake, tmp_path):
+    route = ("POST", "/v1/sources/src/test")
+    fake.routes[route] = (200, {"status": 200, "body": "{}", "id": "test-1", "tampered": False})
+    body = tmp_path / "body"
+    body.write_bytes(b"\xff\x00")
+    r = ctl(fake, "test", "src", "--status", "DONE", "--id", "i", "--body", str(body))
+    assert (r.returncode, r.stdout) == (0, "src/test-1  200  {}\n")
+    assert json.loads(fake.asked[-1][2]) == {"status": "DONE", "id": "i", "body_base64": "/wA="}
+    assert ctl(fake, "test", "src", "--tamper").returncode == 1
+    assert json.loads(fake.asked[-1][2]) == {"tamper": True}
+    fake.routes[route] = (200, {"status": 401, "body": "", "id": "test-1", "tampered": True})
+    assert ctl(fake, "test", "src", "--tamper").returncode == 0
+    assert ctl(fake, "test", "src").returncode == 1
+    assert ctl(fake, "test", "nosuch").returncode == 66
+
+
+# ---- uploads ----
+
+class Storage:
+    """The presigned side: notes each PUT, answers as told."""
+
+    def __init__(self):
+        self.puts = []
+        self.answer = (200, b"")
+        storage = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args):
+                pass
+
+            def do_PUT(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                storage.puts.append((self.path, list(self.headers.raw_items())
+                                     if hasattr(self.headers, "raw_items")
+                                     else self.headers.items(), body))
+                status, data = storage.answer
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def storage(fake):
+    s = Storage()
+    headers = {"Content-Type": "video/mp4", "x-amz-meta-file-id": "u1",
+               "x-amz-tagging": "uploader=customer&ttl_days=30"}
+    fake.routes[("POST", "/v1/uploads")] = (200, {
+        "source": "src", "id": "u1", "upload_url": s.url + "/b/../k?X-Sig=a%2Fb",
+        "public_url": "https://cdn/x", "status": "PENDING", "required_headers": headers})
+    fake.routes[("GET", "/v1/jobs/src/u1")] = (200, full(
+        "u1", payload='{"size_bytes": 12345}', public_url="https://cdn/x"))
+    s.required = headers
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def video(tmp_path):
+    f = tmp_path / "clip.mp4"
+    f.write_bytes(os.urandom(300000))
+    return f
+
+
+def test_upload(fake, storage, video):
+    r = ctl(fake, "upload", str(video), "--content-type", "video/mp4", "--file-type", "video",
+            "--owner", "org-1", "--source", "src", "--video-duration", "12.5",
+            "--video-bitrate", "900", "--timeout", "20s")
+    assert (r.returncode, r.stderr) == (0, "")
+    assert r.stdout == "COMPLETED  12345 bytes  https://cdn/x\n"
+    asked = [a for a in fake.asked if a[0] == "POST"][0]
+    assert json.loads(asked[2]) == {
+        "content_type": "video/mp4", "file_type": "video", "owner": "org-1", "source": "src",
+        "size_bytes": 300000, "video_duration_seconds": 12.5, "video_bitrate_kbps": 900}
+    path, headers, body = storage.puts[0]
+    assert path == "/b/../k?X-Sig=a%2Fb" and body == video.read_bytes()
+    want = {**storage.required, "Host": storage.url[7:], "Content-Length": "300000"}
+    assert dict(headers) == want and len(headers) == len(want)
+
+
+def test_upload_json_and_several(fake, storage, video):
+    r = ctl(fake, "--json", "upload", str(video), "--content-type", "video/mp4")
+    line = json.loads(r.stdout)
+    assert line["file"] == str(video) and line["size_bytes"] == 12345
+    r = ctl(fake, "upload", str(video), str(video), "--content-type", "video/mp4")
+    assert r.stdout == 2 * f"{video}  COMPLETED  12345 bytes  https://cdn/x\n"
+
+
+def test_upload_empty_file_and_no_headers(fake, storage, tmp_path):
+    empty = tmp_path / "e.bin"
+    empty.write_bytes(b"")
+    route = fake.routes[("POST", "/v1/uploads")]
+    fake.routes[("POST", "/v1/uploads")] = (200, {**route[1], "required_headers": {}})
+    fake.routes[("GET", "/v1/jobs/src/u1")] = (200, full("u1", payload="no json"))
+    r = ctl(fake, "upload", str(empty), "--content-type", "a/b")
+    assert r.returncode == 0 and r.stdout == "COMPLETED  0 bytes  https://cdn/x\n"
+    assert {k for k, _ in storage.puts[0][1]} == {"Host", "Content-Length"}
+
+
+def test_upload_guesses_the_type(fake, storage, video, tmp_path):
+    if not os.path.exists("/etc/mime.types"):
+        pytest.skip("no /etc/mime.types")
+    assert ctl(fake, "upload", str(video)).returncode == 0
+    asked = [a for a in fake.asked if a[0] == "POST"][0]
+    assert json.loads(asked[2])["content_type"] == "video/mp4"
+    unknown = tmp_path / "x.nosuchextension"
+    unknown.write_bytes(b"x")
+    r = ctl(fake, "upload", str(unknown))
+    assert r.returncode == 2 and "--content-type" in r.stderr
+
+
+@pytest.mark.parametrize("status,words", [
+    (403, b"<?xml version='1.0'?>\n<Error>\n  <Code>AccessDenied</Code>\x1b[2J</Error>\n"),
+    (400, b'{"error":"too large"}')])
+def test_upload_refused_by_storage(fake, storage, video, status, words):
+    storage.answer = (status, words)
+    r = ctl(fake, "upload", str(video), "--content-type", "video/mp4")
+    assert r.returncode == 76 and r.stdout == ""
+    assert str(status) in r.stderr and "x-amz-tagging" in r.stderr
+    assert "uploader=customer" not in r.stderr and "\x1b" not in r.stderr
+    assert ("AccessDenied" in r.stderr) == (status == 403)
+
+
+def test_upload_refused_by_source(fake, video):
+    fake.routes[("POST", "/v1/uploads")] = (502, {"error": "no such owner", "code": "BAD_REQUEST",
+        "request_id": "rq-1", "upstream_status": 400})
+    r = ctl(fake, "upload", str(video), "--content-type", "video/mp4")
+    assert r.returncode == 76 and "no such owner" in r.stderr and "rq-1" in r.stderr
+    fake.routes[("POST", "/v1/uploads")] = (409, {"error": "no UploadURL="})
+    assert ctl(fake, "upload", str(video), "--content-type", "a/b").returncode == 78
+
+
+def test_upload_processing_error(fake, storage, video):
+    fake.routes[("GET", "/v1/jobs/src/u1")] = (200, full(
+        "u1", "error", "ERROR", payload='{"error": "corrupt file"}'))
+    r = ctl(fake, "upload", str(video), "--content-type", "video/mp4")
+    assert r.returncode == 1 and "corrupt file" in r.stderr
+    assert r.stdout == "ERROR  300000 bytes  https://cdn/x\n"
+
+
+def test_upload_refusal_beats_error_and_timeout(fake, storage, video):
+    fake.routes[("GET", "/v1/jobs/src/u1")] = slow_pending
+    r = ctl(fake, "upload", str(video), "--content-type", "a/b", "--timeout", "1s")
+    assert r.returncode == 124
+    calls = []
+
+    def initiate(h, body, query):
+        calls.append(1)
+        if len(calls) == 1:
+            h.answer(502, {"error": "refused"})
+        else:
+            h.answer(200, {"source": "src", "id": "u1", "upload_url": storage.url + "/k",
+                           "public_url": "p", "required_headers": {}})
+
+    fake.routes[("POST", "/v1/uploads")] = initiate
+    r = ctl(fake, "upload", str(video), str(video), "--content-type", "a/b", "--timeout", "1s")
+    assert r.returncode == 76 and len(calls) == 2
+
+
+def test_upload_bad_files(fake, tmp_path):
+    assert ctl(fake, "upload", str(tmp_path / "none"), "--content-type", "a/b").returncode == 66
+    assert ctl(fake, "upload", str(tmp_path), "--content-type", "a/b").returncode == 2
+    assert fake.asked == []
+
+
+def test_upload_hostile_header(fake, storage, video):
+    route = fake.routes[("POST", "/v1/uploads")]
+    fake.routes[("POST", "/v1/uploads")] = (200, {**route[1],
+                                                  "required_headers": {"A": "b\r\nC: d"}})
+    r = ctl(fake, "upload", str(video), "--content-type", "a/b")
+    assert r.returncode == 76 and storage.puts == []
+
+
+def test_errors_of_the_daemon_are_escaped(fake):
+    fake.routes[("GET", "/v1/jobs/src/x")] = (404, {"error": "no\x1b[31m job"})
+    r = ctl(fake, "show", "src/x")
+    assert r.returncode == 66 and "\x1b" not in r.stderr and r.stderr.count("\n") == 1

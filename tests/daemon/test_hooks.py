@@ -1,0 +1,236 @@
+"""What a hook may rely on: limits, retries, timeouts of the whole tree, a place on the list of the dead."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers import until
+
+SOURCE = "[Source s]\nVerify=none\n"
+
+
+def processes_of(run):
+    """Pids whose environment names this run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if f"CALLBACK_RUN={run}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:
+                pass
+    return found
+
+
+def send(d, id, status="completed"):
+    assert d.post("/callback/s", {"id": id, "status": status}).status == 200
+
+
+def ended(d, id):
+    assert d.ctl("wait", f"s/{id}", "--hooks", "--timeout", "20s").returncode in (0, 1)
+    return d.job("s", id)["runs"]
+
+
+def test_a_failing_hook_is_retried_with_the_same_run_id(run_daemon, recorder):
+    recorder.fail(3)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={recorder.exec}\nRetries=2\nRetryDelay=50ms\n")
+    send(d, "j")
+    runs = recorder.wait(3)
+    assert [r.ATTEMPT for r in runs] == ["1", "2", "3"]
+    assert len({r.RUN for r in runs}) == 1
+    (run,) = ended(d, "j")
+    assert (run["state"], run["attempt"], run["exit_status"]) == ("dead", 3, 3)
+    assert "hook got j completed" in run["stdout"]
+    assert len(recorder.all()) == 3
+
+
+def test_replay_makes_a_new_run(run_daemon, recorder):
+    recorder.fail(1)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={recorder.exec}\nRetries=0\n")
+    send(d, "j")
+    (dead,) = ended(d, "j")
+    assert dead["state"] == "dead"
+    recorder.fail(0)
+    answer = d.ctl("replay", dead["run"])
+    assert answer.returncode == 0, answer.stderr
+    runs = recorder.wait(2)
+    assert runs[1].ATTEMPT == "1" and runs[1].RUN != dead["run"]
+    new = [r for r in ended(d, "j") if r["run"] != dead["run"]][0]
+    assert (new["state"], new["replay_of"]) == ("done", dead["run"])
+    assert d.ctl("replay", "nosuch-1").returncode == 66
+
+
+def test_permanent_exit_status_ends_at_once(run_daemon, recorder):
+    recorder.fail(65)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={recorder.exec}\nPermanentExitStatus=65\nRetryDelay=10ms\n")
+    send(d, "j")
+    (run,) = ended(d, "j")
+    assert (run["state"], run["attempt"]) == ("dead", 1)
+
+
+def test_another_hook_is_told_of_a_death(run_daemon, recorder):
+    d = run_daemon(
+        SOURCE + f"[Hook bad]\nExec=/bin/false\nRetries=0\n[Hook tell]\nExec={recorder.exec}\nOn=dead\n"
+    )
+    send(d, "j")
+    (run,) = recorder.wait(1)
+    assert (run.HOOK, run.ID) == ("tell", "j")
+    problem = d.control("GET", "/v1/status").json["last_error"]
+    assert "Hook bad is dead" in problem["error"]
+
+
+@pytest.mark.parametrize("command, words", [("/no/such/program", "No such file"), ("/etc/passwd", "Permission denied")])
+def test_a_command_that_cannot_run_says_why(run_daemon, command, words):
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={command}\nRetries=0\n")
+    send(d, "j")
+    (run,) = ended(d, "j")
+    assert run["state"] == "dead"
+    assert words in d.stderr
+
+
+TREE = """#!/bin/sh
+# A tree that will not go: double-forked, its own sessions, deaf to SIGTERM.
+trap '' TERM
+(setsid sh -c 'trap "" TERM; setsid sleep 1000 & sleep 1000' &) >/dev/null 2>&1
+(trap '' TERM; sleep 1000) &
+sleep 1000 & wait; wait
+"""
+
+
+def test_timeout_ends_the_whole_tree(run_daemon, tmp_path):
+    script = tmp_path / "tree"
+    script.write_text(TREE)
+    script.chmod(0o700)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={script}\nTimeout=300ms\nKillAfter=300ms\nRetries=0\n")
+    send(d, "j")
+    (run,) = ended(d, "j")
+    assert run["state"] == "dead"
+    assert processes_of(run["run"]) == []
+    assert "ran into Timeout=" in d.stderr
+
+
+def test_kill_9_of_the_daemon_leaves_no_process(run_daemon, tmp_path):
+    script = tmp_path / "tree"
+    script.write_text(TREE)
+    script.chmod(0o700)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={script}\n")
+    send(d, "j")
+    run = d.job("s", "j")["runs"][0]["run"]
+    until(lambda: len(processes_of(run)) >= 4)
+    d.kill9()
+    until(lambda: processes_of(run) == [])
+
+
+def test_the_runner_killed_is_a_restart_and_nothing_is_left(run_daemon, tmp_path):
+    script = tmp_path / "tree"
+    script.write_text(TREE)
+    script.chmod(0o700)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={script}\n")
+    send(d, "j")
+    run = d.job("s", "j")["runs"][0]["run"]
+    children = Path(f"/proc/{d.process.pid}/task/{d.process.pid}/children").read_text().split()
+    assert len(children) == 1, "the runner is the daemon's only child"
+    os.kill(int(children[0]), signal.SIGKILL)
+    assert d.wait() == 71
+    until(lambda: processes_of(run) == [])
+
+
+def test_max_concurrent_holds(run_daemon, tmp_path):
+    script = tmp_path / "count"
+    script.write_text(
+        f"#!/bin/sh\nmkdir {tmp_path}/in.$CALLBACK_ID\nls -d {tmp_path}/in.* | wc -l >>{tmp_path}/seen\n"
+        f"sleep 0.05\nrmdir {tmp_path}/in.$CALLBACK_ID\n"
+    )
+    script.chmod(0o700)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={script}\nMaxConcurrent=3\nRetries=0\n")
+    for i in range(20):
+        send(d, f"j{i}")
+    for i in range(20):
+        (run,) = ended(d, f"j{i}")
+        assert run["state"] == "done"
+    seen = [int(n) for n in (tmp_path / "seen").read_text().split()]
+    assert len(seen) == 20 and max(seen) <= 3
+
+
+def test_a_background_child_does_not_hold_the_run(run_daemon):
+    d = run_daemon(SOURCE + "[Hook h]\nExec=/bin/sh -c 'echo begun; sleep 30 & echo over'\n")
+    begun = time.monotonic()
+    send(d, "j")
+    (run,) = ended(d, "j")
+    assert run["state"] == "done"
+    assert run["stdout"] == "begun\nover\n"
+    assert time.monotonic() - begun < 5
+    assert d.stop() == 0
+    assert processes_of(run["run"]) == []
+
+
+def test_output_is_kept_to_its_last_64_kib(run_daemon):
+    d = run_daemon(
+        SOURCE + "[Hook h]\nExec=/bin/sh -c 'head -c 3000000 /dev/zero | tr \"\\\\\\\\0\" x; echo end; echo err >&2'\n"
+    )
+    send(d, "j")
+    (run,) = ended(d, "j")
+    assert run["state"] == "done"
+    assert len(run["stdout"]) == 64 * 1024 and run["stdout"].endswith("xend\n")
+    assert run["stderr"] == "err\n"
+    assert run["truncated"] is True
+
+
+def test_stop_gives_hooks_their_time(run_daemon, recorder, tmp_path):
+    d = run_daemon(SOURCE + f"[Hook h]\nExec=/bin/sh -c 'echo >{tmp_path}/begun; sleep 0.5; {recorder.exec}'\n")
+    send(d, "j")
+    until((tmp_path / "begun").exists)
+    assert d.stop() == 0
+    assert len(recorder.all()) == 1
+
+
+def test_stop_puts_back_what_takes_longer(run_daemon, tmp_path):
+    config = SOURCE + f"[Hook h]\nExec=/bin/sh -c 'test -e {tmp_path}/quick || sleep 100'\n"
+    d = run_daemon(config, daemon="StopTimeout=200ms")
+    send(d, "j")
+    until(lambda: d.runs("?state=running"))
+    assert d.stop() == 0
+    (tmp_path / "quick").touch()
+    d.start()
+    (run,) = ended(d, "j")
+    assert (run["state"], run["attempt"]) == ("done", 2)
+
+
+def test_a_hook_that_is_gone_leaves_its_runs_dead_and_replayable(run_daemon, recorder):
+    recorder.fail(1)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={recorder.exec}\nRetryDelay=1h\n")
+    send(d, "j")
+    recorder.wait(1)
+    d.configure(SOURCE)
+    assert d.ctl("reload").returncode == 0
+    (run,) = ended(d, "j")
+    assert run["state"] == "dead"
+    recorder.fail(0)
+    d.configure(SOURCE + f"[Hook h]\nExec={recorder.exec}\n")
+    assert d.ctl("reload").returncode == 0
+    assert d.ctl("replay", run["run"]).returncode == 0
+    assert recorder.wait(2)[1].ATTEMPT == "1"
+
+
+def test_descriptors_signals_and_group_of_a_child(run_daemon, tmp_path):
+    script = tmp_path / "look"
+    script.write_text(
+        f"#!/usr/bin/python3\nimport os\n"
+        f"out = [sorted(os.listdir('/proc/self/fd'))[:-1]]\n"
+        f"status = dict(l.split(':\\t', 1) for l in open('/proc/self/status').read().splitlines())\n"
+        f"out += [status['SigBlk'], status['SigIgn'], os.getpgid(0) == os.getpid(), os.getcwd()]\n"
+        f"open('{tmp_path}/seen', 'w').write(repr(out))\n"
+    )
+    script.chmod(0o700)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={script}\nWorkingDirectory={tmp_path}\n")
+    send(d, "j")
+    ended(d, "j")
+    fds, blocked, ignored, leads, cwd = eval((tmp_path / "seen").read_text())
+    assert fds == ["0", "1", "2"]
+    assert int(blocked, 16) == 0
+    # Python itself ignores SIGPIPE and SIGXFSZ; nothing else may be.
+    assert int(ignored, 16) & ~(1 << 12 | 1 << 24) == 0
+    assert leads and cwd == str(tmp_path)

@@ -1,0 +1,54 @@
+"""One booted container for all tests of this directory, or the plain word why not."""
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from container import TOP, Container, Unavailable, base_root  # noqa: E402
+from scene import CONFIG, HOOKS, SECRET  # noqa: E402
+
+B = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
+def boot():
+    if os.geteuid() != 0:
+        raise Unavailable("a container needs root")
+    for program in ("systemd-nspawn", "mmdebstrap", "nsenter"):
+        if not shutil.which(program):
+            raise Unavailable(f"no {program} here")
+    container = Container(base_root(os.path.join(B, "callbackd")))
+    try:
+        subprocess.run(["make", "-s", "-C", TOP, "-o", "all", "install", "prefix=/usr", f"B={B}",
+                        f"DESTDIR={container.root}"], check=True, stdout=subprocess.DEVNULL)
+        container.write("/etc/callbackd/callbackd.conf", CONFIG)
+        for name, text in HOOKS.items():
+            container.write(f"/usr/local/bin/{name}", "#!/bin/sh\n" + text, 0o755)
+        container.boot()
+    except BaseException:
+        container.close()
+        raise
+    return container
+
+
+@pytest.fixture(scope="session")
+def booted():
+    try:
+        container = boot()
+    except Unavailable as e:
+        pytest.skip(f"container tests: {e}")
+    yield container
+    container.close()
+
+
+@pytest.fixture
+def service(booted):
+    """The container with the service enabled and running, whatever the test before did."""
+    if not os.path.exists(booted.path("/etc/callbackd/demo.secret")):
+        booted.write("/etc/callbackd/demo.secret", SECRET + "\n", 0o640, group="callbackd")
+        booted.run("journalctl", "--update-catalog")
+        booted.run("systemctl", "enable", "--now", "callbackd.service")
+    booted.write("/etc/callbackd/callbackd.conf", CONFIG)
+    booted.run("systemctl", "reset-failed")
+    booted.run("systemctl", "start", "callbackd.service", timeout=30)
+    return booted

@@ -1,0 +1,68 @@
+"""What stands in the container: one configuration, the hooks it names, one secret."""
+SECRET = "a secret of the test, known to both sides"
+
+CONFIG = """\
+[Daemon]
+Listen=127.0.0.1:8080
+MaxConcurrent=8
+LogLevel=info
+
+[Source demo]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+
+[Source chatty]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+
+[Source family]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+
+[Source hidden]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+
+[Source flood]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+
+[Hook publish]
+Source=demo
+Exec=/usr/local/bin/publish
+
+[Hook talk]
+Source=chatty
+Exec=/usr/local/bin/talk
+
+[Hook family]
+Source=family
+Exec=/usr/local/bin/family
+RetryDelay=1s
+
+[Hook hidden]
+Source=hidden
+Exec=/usr/local/bin/hidden
+Timeout=2s
+KillAfter=1s
+Retries=0
+"""
+
+# Each writes what it saw into the state directory, its working directory.
+HOOKS = {
+    "publish": 'echo "publishing $CALLBACK_ID"\necho "$CALLBACK_ID" >>published\n',
+    # More lines than any queue holds.
+    "talk": "i=0\nwhile [ $i -lt 60000 ]; do echo \"line $i\"; i=$((i+1)); done\n",
+    # A child in its group, one in a session of its own, one that forgot where it is from.
+    # The second attempt is at peace.
+    "family": 'echo "$CALLBACK_ATTEMPT" >>attempts\n'
+              '[ "$CALLBACK_ATTEMPT" = 1 ] || exit 0\n'
+              "/bin/sleep 4241 &\nsetsid /bin/sleep 4242 &\n"
+              "setsid env -i /bin/sleep 4243 &\nwait\n",
+    "hidden": "setsid env -i /bin/sleep 4251 >/dev/null 2>&1 &\n/bin/sleep 4252\n",
+}

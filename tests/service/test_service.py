@@ -1,0 +1,181 @@
+"""The daemon under a real systemd: units, journal, cgroups, sandbox."""
+import hashlib
+import hmac
+import json
+import os
+import re
+import sys
+import time
+
+import pytest
+from container import TOP, wait_for
+from scene import CONFIG, SECRET
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def kind(name):
+    with open(os.path.join(TOP, "src/io/log_kinds.h")) as f:
+        return re.search(rf'X\({name}, \w+, "([0-9a-f]+)"\)', f.read()).group(1)
+
+
+def send(container, source, id, secret=SECRET):
+    """(status, body) of one callback, sent by curl inside."""
+    body = json.dumps({"id": id, "status": "completed"})
+    signature = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
+    done = container.run(
+        "curl", "-sS", "-m", "15", "-w", "\n%{http_code}", "-H", f"X-Signature: sha256={signature}",
+        "--data-binary", "@-", f"http://127.0.0.1:8080/callback/{source}", input=body)
+    answer, status = done.stdout.rsplit("\n", 1)
+    return int(status), answer
+
+
+def state_lines(container, name):
+    try:
+        with open(container.path("/var/lib/callbackd/" + name)) as f:
+            return f.read().split()
+    except FileNotFoundError:
+        return []
+
+
+def sleepers(container, *seconds):
+    return {pid for pid, command in container.processes().items()
+            if command in [f"/bin/sleep {s}" for s in seconds]}
+
+
+def main_pid(container):
+    return int(container.show("callbackd.service", "MainPID"))
+
+
+# The first test may have to make the container's root.
+@pytest.mark.timeout(240)
+def test_the_journal_tells_one_jobs_story(service):
+    assert send(service, "demo", "story-1") == (200, "{}")
+    assert send(service, "demo", "story-2", secret="another")[0] == 401
+    wait_for("the hook", lambda: "story-1" in state_lines(service, "published"))
+
+    def whole():
+        records = service.journal("CALLBACK_ID=story-1")
+        return records if kind("LOG_RUN_DONE") in [r.get("MESSAGE_ID") for r in records] else None
+
+    records = wait_for("the end of the story", whole)
+    kinds = [r.get("MESSAGE_ID") for r in records]
+    for name in ("LOG_CALLBACK", "LOG_RUN_STARTED", "LOG_HOOK_OUTPUT", "LOG_RUN_DONE"):
+        assert kinds.count(kind(name)) == 1, name
+    assert kinds.index(kind("LOG_CALLBACK")) < kinds.index(kind("LOG_RUN_STARTED"))
+    for r in records:
+        assert r["CALLBACK_SOURCE"] == "demo"
+    ran = [r for r in records if r["MESSAGE_ID"] in (kind("LOG_RUN_STARTED"), kind("LOG_RUN_DONE"))]
+    assert {r["CALLBACK_HOOK"] for r in ran} == {"publish"}
+    assert len({r["CALLBACK_RUN"] for r in ran}) == 1
+    assert {r["CALLBACK_ATTEMPT"] for r in ran} == {"1"}
+    # The hook's own words stand under the hook's name.
+    output = service.journal("-t", "publish")
+    assert [r["MESSAGE"] for r in output if r.get("CALLBACK_ID") == "story-1"] == ["publishing story-1"]
+    # What did not verify has left no job, and no hook ran for it.
+    assert "story-2" not in state_lines(service, "published")
+    explained = service.run("journalctl", "-x", "--no-pager", "CALLBACK_ID=story-1").stdout
+    assert "Subject: A callback came in" in explained
+
+
+def test_the_unit_is_as_it_says(service):
+    assert service.show("callbackd.service", "ActiveState") == "active"
+    assert service.show("callbackd.service", "User") == "callbackd"
+    assert service.show("callbackd.service", "StatusText") != ""
+    state = os.stat(service.path("/var/lib/callbackd"))
+    assert oct(state.st_mode & 0o777) == "0o700" and state.st_uid != 0
+    control = service.run("stat", "-c", "%a %U %G", "/run/callbackd/control.sock").stdout.split()
+    assert control == ["660", "callbackd", "callbackd"]
+    service.run("systemctl", "reload", "callbackd.service")
+    assert service.run("callbackctl", "status").stdout != ""
+
+
+def test_bad_configuration_waits_for_a_person(service):
+    service.write("/etc/callbackd/callbackd.conf", "[Daemon]\nLisen=127.0.0.1:8080\n")
+    reload = service.run("systemctl", "reload", "callbackd.service", check=False)
+    assert reload.returncode != 0
+    assert send(service, "demo", "after-bad-reload") == (200, "{}"), "it keeps what it had"
+    service.run("systemctl", "restart", "callbackd.service", check=False)
+    wait_for("it to fail", lambda: service.show("callbackd.service", "ActiveState") == "failed")
+    assert service.show("callbackd.service", "ExecMainStatus") == "78"
+    time.sleep(2)
+    assert service.show("callbackd.service", "ActiveState") == "failed", "no restart on 78"
+    service.write("/etc/callbackd/callbackd.conf", CONFIG)
+    service.run("systemctl", "reset-failed", "callbackd*")
+    service.run("systemctl", "start", "callbackd.service")
+    assert send(service, "demo", "after-repair") == (200, "{}")
+
+
+def test_a_restart_refuses_no_connection(service):
+    load = service.in_network(sys.executable, os.path.join(TOP, "tests/service/load.py"), "8080",
+                              "/callback/flood", SECRET, "8", "4")
+    for _ in range(3):
+        time.sleep(1.5)
+        service.run("systemctl", "restart", "callbackd.service", timeout=30)
+    result = json.loads(load.communicate(timeout=40)[0])
+    assert result["refused"] == 0, result
+    assert set(result["answers"]) <= {"200", "503"}, result
+    assert result["answers"]["200"] > 50, result
+
+
+@pytest.mark.timeout(90)
+def test_a_journal_that_stands_still_holds_up_nothing(service):
+    journald = service.show("systemd-journald.service", "MainPID")
+    service.journal("-n", "1")
+    load = service.in_network(sys.executable, os.path.join(TOP, "tests/service/load.py"), "8080",
+                              "/callback/flood", SECRET, "11", "4")
+    service.kill("STOP", journald)
+    try:
+        stopped = time.monotonic()
+        send(service, "chatty", f"talk-{os.getpid()}")
+        n = 0
+        while time.monotonic() - stopped < 10:
+            started = time.monotonic()
+            assert send(service, "demo", f"still-{n}") == (200, "{}")
+            assert time.monotonic() - started < 3, "an answer waited for the journal"
+            wait_for("a hook while the journal stands still",
+                     lambda: f"still-{n}" in state_lines(service, "published"), 8)
+            n += 1
+            time.sleep(0.5)
+    finally:
+        service.kill("CONT", journald)
+    result = json.loads(load.communicate(timeout=30)[0])
+    assert set(result["answers"]) == {"200"}, result
+    assert result["broken"] == result["refused"] == 0, result
+    assert result["slowest"] < 5, result
+    # The sum was kept and is said once the journal listens again.
+    dropped = wait_for("what was dropped", lambda: service.journal(
+        "MESSAGE_ID=" + kind("LOG_RECORDS_DROPPED")), 25)
+    assert any(re.search(r"[1-9]\d*", r["MESSAGE"]) for r in dropped)
+    # And the journal goes on as before.
+    send(service, "demo", "afterwards")
+    wait_for("the story afterwards", lambda: service.journal("CALLBACK_ID=afterwards"))
+
+
+def test_a_timeout_ends_those_too_who_hide(service):
+    send(service, "hidden", f"hidden-{time.time()}")
+    wait_for("the hook and its child", lambda: len(sleepers(service, 4251, 4252)) == 2)
+    wait_for("both to be ended", lambda: not sleepers(service, 4251, 4252), 10)
+    assert service.show("callbackd.service", "ActiveState") == "active"
+
+
+def test_kill_9_leaves_nothing_behind(service):
+    for whom in ("daemon", "runner"):
+        before = len(state_lines(service, "attempts"))
+        id = f"family-{whom}-{time.time()}"
+        send(service, "family", id)
+        family = wait_for("the hook's children", lambda: (
+            lambda found: found if len(found) == 3 else None)(sleepers(service, 4241, 4242, 4243)))
+        old = main_pid(service)
+        victim = str(old)
+        if whom == "runner":
+            victim = service.run("sh", "-c", f"cat /proc/{old}/task/*/children").stdout.split()[0]
+        service.kill("KILL", victim)
+        wait_for(f"the end of what was running ({whom})",
+                 lambda: not family & set(service.processes()), 10)
+        wait_for("a new daemon", lambda: main_pid(service) not in (0, old), 15)
+        wait_for("the second attempt", lambda: len(state_lines(service, "attempts")) >= before + 2, 20)
+        assert state_lines(service, "attempts")[before:] == ["1", "2"]
+        assert not sleepers(service, 4241, 4242, 4243)
+        wait_for("the run's end", lambda: [
+            r for r in service.journal(f"CALLBACK_ID={id}", "MESSAGE_ID=" + kind("LOG_RUN_DONE"))])

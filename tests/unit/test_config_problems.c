@@ -1,0 +1,293 @@
+/* What a person gets wrong, and the one line that is said of it; the table of keys. */
+#include "config_world.h"
+
+/* ---- problems ---- */
+
+static void assert_says(const char *text, bool checking, int wanted, const char *lines)
+{
+	struct text said = TEXT_EMPTY;
+	const struct config_text one = {"f", bytes_of(text)};
+	text_adds(&said, "");
+	world.checking = checking;
+	struct config *c = build_all(&one, 1, &said, wanted);
+	world.checking = false;
+	assert_string_equal(said.data, lines);
+	text_fini(&said);
+	config_unref(c);
+}
+
+static void test_all_problems_in_order(void **state)
+{
+	(void)state;
+	assert_says(
+		"[Daemon]\nListne=a\nRetention=1h\n[Source video]\nPath=x\nVerify=none\n"
+		"[Hook h]\nExec=/bin/true\nSource=vidoe\nTimeout=soon\n",
+		false, 1,
+		"f:2: unknown key Listne= in [Daemon]; did you mean Listen=?\n"
+		"f:3: Retention=1h: at least 1d is wanted\n"
+		"f:5: Path=x: a path begins with /\n"
+		"f:9: Source=vidoe: there is no such source; did you mean video?\n"
+		"f:10: Timeout=soon: a time span such as 90, 5min or 1h 30min is "
+		"wanted\n");
+	const struct config_text texts[] = {
+		{"f", bytes_of("[Hook h]\nExec=/bin/true\nRetries=x\n")},
+		{"g", bytes_of("[Hook h]\nTimeout=0\n[Daemon]\nPublicURL=h\n")},
+	};
+	struct text said = TEXT_EMPTY;
+	assert_null(build_all(texts, 2, &said, 1));
+	assert_string_equal(said.data,
+		"f:3: Retries=x: a number from 0 to 1000 is wanted\n"
+		"g:2: Timeout=0: at least 1ms is wanted\n"
+		"g:4: PublicURL=h: an http:// or https:// URL is wanted\n");
+	text_fini(&said);
+}
+
+struct complaint {
+	const char *text, *says; /* a part of the one line that is said */
+};
+
+static void assert_one_complaint(
+	const struct complaint *p, const char *before, int wanted)
+{
+	struct text said = TEXT_EMPTY;
+	CLEANUP(freep) char *whole = text_format("%s%s", before, p->text);
+	const struct config_text one = {"f", bytes_of(whole)};
+	struct config *c = build_all(&one, 1, &said, wanted);
+	const char *end = said.data ? strchr(said.data, '\n') : NULL;
+	if (!end || end[1] || !strstr(said.data, p->says))
+		fail_msg("%s\nwas to say: %s\nand said:\n%s", whole, p->says,
+			said.data ? said.data : "nothing");
+	text_fini(&said);
+	config_unref(c);
+}
+
+static const struct complaint errors[] = {
+	/* lines and sections */
+	{"Listen=a\n", "f:1: Listen= stands before the first [Section]"},
+	{"x\n", "f:1: neither [Section] nor Key=value"},
+	{"[Sourc a]\nVerify=x\n", "f:1: unknown section [Sourc]; did you mean [Source"},
+	{"[Elsewhere]\n", "there are [Daemon], [Source NAME] and [Hook NAME]"},
+	{"[Source]\nA=b\n", "[Source] needs a name"},
+	{"[Hook a b]\n", "\"a b\" is no name"},
+	{"[Hook 0123456789012345678901234567890123456789012345678901234567890123x]\n",
+		"is no name"},
+	{"[Daemon x]\n", "[Daemon] has no name"},
+	{"[Daemon]\nRetries=1\n", "f:2: Retries= belongs into [Hook NAME], not into"},
+	{"[Daemon]\nlisten=\n", "did you mean Listen=?"},
+	{"[Daemon]\nRetrys=1\n", "did you mean Retries= of [Hook NAME]?"},
+	{"[Daemon]\nQwertz=\n", "unknown key Qwertz= in [Daemon]\n"},
+	{"[Daemon]\nSecretFil\033=\n", "unknown key SecretFil\\x1B="},
+	/* values */
+	{"[Daemon]\nListen=8080\n", "ADDR:PORT"},
+	{"[Daemon]\nListen=localhost:80\n", "ADDR:PORT"},
+	{"[Daemon]\nListen=::1:80\n", "ADDR:PORT"},
+	{"[Daemon]\nListen=[::1]:65536\n", "ADDR:PORT"},
+	{"[Daemon]\nListen=127.0.0.1:80 127.0.0.1:81\n", "ADDR:PORT"},
+	{"[Daemon]\nListenTLS=[::1]:80\nTLSKeyFile=s\nTLSCertificateFile=gone\n",
+		"TLSCertificateFile=gone: no such file"},
+	{"[Daemon]\nListenTLS=[::1]:80\nTLSCertificateFile=c\nTLSKeyFile=/gone\n",
+		"TLSKeyFile=/gone: no such file"},
+	{"[Daemon]\nTLSCertificateFile=c\n", "needs TLSKeyFile="},
+	{"[Daemon]\nTLSKeyFile=s\n", "needs TLSCertificateFile="},
+	{"[Daemon]\nPublicURL=https://h/path\n", "the origin alone"},
+	{"[Daemon]\nPublicURL=ftp://h\n", "http:// or https://"},
+	{"[Daemon]\nPublicURL=https://u:p@h\n", "user"},
+	{"[Daemon]\nPublicURL=https://:80\n", "host"},
+	{"[Daemon]\nPublicURL=https://h:0\n", "host or port"},
+	{"[Daemon]\nStateDirectory=lib\n", "absolute path"},
+	{"[Daemon]\nLogLevel=loud\n", "err warning notice info debug"},
+	{"[Daemon]\nLogLevel=emerg\n", "err warning notice info debug"},
+	{"[Daemon]\nMaxConcurrent=0\n", "a number from 1 to"},
+	{"[Daemon]\nMaxConcurrent=18446744073709551617\n", "a number from 1 to"},
+	{"[Daemon]\nMaxConcurrent=-1\n", "a number from 1 to"},
+	{"[Daemon]\nProxyProtocol=2\n", "yes or no"},
+	{"[Daemon]\nTrustedProxy=10.0.0.1/8\n", "host bits"},
+	{"[Daemon]\nMinFreeBytes=64Q\n", "a size such as"},
+	{"[Daemon]\nStopTimeout=infinity\n", "an end to it"},
+	{"[Daemon]\nStopTimeout=200y\n", "at most"},
+	{"[Daemon]\nMaxBodyBytes=65M\n", "MaxBodyBytesInFlight=64M is less than"},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n", "not supported yet"},
+	/* sources */
+	{"[Source a]\n", "f:1: [Source a] has no Verify=: write Verify=token"},
+	{"[Source a]\nVerify=none\nVerify=\n", "f:3: [Source a] has no Verify="},
+	{"[Source a]\nPreset=eachlab\n",
+		"unknown preset \"eachlab\"; did you mean eachlabs? known are: eachlabs"},
+	{"[Source a]\nVerify=tokn\n", "one of these is wanted: token header"},
+	{"[Source a]\nVerify=sns\n", "\"sns\": not supported yet"},
+	{"[Source a]\nVerify=standard-webhooks\n", "not supported yet"},
+	{"[Source a]\nVerify=none token\n", "Verify=none stands alone"},
+	{"[Source a]\nVerify=token\n", "Verify=token needs SecretFile=, or UploadURL="},
+	{"[Source a]\nVerify=header\n", "Verify=header needs SecretFile="},
+	{"[Source a]\nVerify=basic\n", "Verify=basic needs SecretFile="},
+	{"[Source a]\nVerify=hmac\n", "Verify=hmac needs SecretFile="},
+	{"[Source a]\nVerify=basic\nSecretFile=s\n", "user:password"},
+	{"[Source a]\nVerify=hmac\nSecretFile=/gone\n", "f:3: SecretFile=/gone: no such"},
+	{"[Source a]\nVerify=hmac\nSecretFile=gone\n", "SecretFile=gone: no such file"},
+	{"[Source a]\nVerify=hmac\nSecretFile=empty\n", "empty: the file is empty"},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nSecretFile=s\nKeyEncoding=hex\n"
+	 "SecretFile=\nSecretFile=s\n",
+		"f:7: SecretFile=s: the secret is not hex"},
+	{"[Source a]\nVerify=hmac\nSecretFile=prefix\nKeyPrefix=whsec_\n", "no key"},
+	{OPEN "APIKeyFile=line\n", "one line of printable ASCII"},
+	{OPEN "Path=/a?b\n", "no query"},
+	{OPEN "Path=/a b\n", "no blanks"},
+	{OPEN "Path=/healthz\n", "the daemon's own"},
+	{OPEN "[Source b]\nVerify=none\nPath=/callback/a\n",
+		"f:5: Path=/callback/a is that of [Source a] already"},
+	{OPEN "IdField=id\n", "\"id\": a field is a JSON pointer"},
+	{OPEN "IdField=form:x\n", "form: fields are not supported yet"},
+	{OPEN "Where=form:x=y\n", "not supported yet"},
+	{OPEN "DeliveryField=form:x\n", "not supported yet"},
+	{OPEN "SuccessValues=\"a\n", "a quote that is not closed"},
+	{OPEN "SuccessValues=ok\nErrorValues=bad OK\n",
+		"\"OK\" is one of SuccessValues="},
+	{OPEN "SignatureHeader=form:x\n", "not supported yet"},
+	{OPEN "SignatureHeader=/x\n", "a signature stands in a header"},
+	{OPEN "SignatureHeader=a b\n", "header"},
+	{OPEN "TokenHeader=a:b\n", "the name of a header"},
+	{OPEN "SignatureEncoding=raw\n", "one of these is wanted: hex base64"},
+	{OPEN "SignatureAlgorithm=md5\n", "sha1 sha256 sha384 sha512"},
+	{OPEN "SignedContent={bod}{body}\n", "{id} {timestamp} {body}"},
+	{OPEN "SignedContent={body}{form}\n", "not supported yet"},
+	{OPEN "SignedContent={id}\n", "without {body}"},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignedContent={timestamp}.{body}\n",
+		"f:4: SignedContent= with {timestamp} needs TimestampHeader="},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignedContent={id}.{body}\n",
+		"needs DeliveryField=header:NAME"},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignedContent={url}{body}\n",
+		"needs PublicURL="},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignatureStyle=pairs\n",
+		"needs SignatureField="},
+	{OPEN "StatusURL=https://h/x\n", "must hold {id}"},
+	{OPEN "StatusURL=https://h/ {id}\n", "no blanks"},
+	{OPEN "UploadURL=file:///x\n", "http:// or https://"},
+	{OPEN "CAFile=gone\n", "CAFile=gone: no such file"},
+	{OPEN "Confirm=yes\n", "Confirm=yes is not supported yet"},
+	{OPEN "Confirm=maybe\n", "yes or no"},
+	{OPEN "KeysURL=https://h\n", "not supported yet"},
+	{OPEN "Tolerance=0\n", "at least 1s"},
+	/* hooks */
+	{"[Hook h]\n", "f:1: [Hook h] has no Exec="},
+	{"[Hook h]\nExec=\"/bin/true\n", "f:2: Exec="},
+	{"[Hook h]\nExec=/bin/true\nMode=batch\n", "Mode=batch is not supported yet"},
+	{"[Hook h]\nExec=/bin/true\nMode=fast\n", "one of these is wanted"},
+	{"[Hook h]\nExec=/bin/true\nSerialize=yes\n", "not supported yet"},
+	{"[Hook h]\nExec=/bin/true\nMinInterval=1s\n", "not supported yet"},
+	{"[Hook h]\nExec=/bin/true\nExport=ID:/x\n", "CALLBACK_ID is built in"},
+	{"[Hook h]\nExec=/bin/true\nExport=X:/x X:/y\n", "CALLBACK_X stands twice"},
+	{"[Hook h]\nExec=/bin/true\nExport=X\n", "\"X\": NAME:FIELD is wanted"},
+	{"[Hook h]\nExec=/bin/true\nExport=9:/x\n", "NAME:FIELD is wanted"},
+	{"[Hook h]\nExec=/bin/true\nExport=X:x\n", "a field is"},
+	{"[Hook h]\nExec=/bin/true\nExport=X:form:x\n", "not supported yet"},
+	{"[Hook h]\nExec=/bin/true\nEnvironment=A-B=hidden\n", "NAME=VALUE is wanted"},
+	{"[Hook h]\nExec=/bin/true\nEnvironment=CALLBACK_RUN=x\n", "is built in"},
+	{"[Hook h]\nExec=/bin/true\nExport=X:/x\nEnvironment=CALLBACK_X=x\n", "already"},
+	{"[Hook h]\nExec=/bin/true\nSuccessExitStatus=256\n", "from 0 to 255"},
+	{"[Hook h]\nExec=/bin/true\nPermanentExitStatus=0\n", "0 is a success"},
+	{"[Hook h]\nExec=/bin/true\nSuccessExitStatus=3\nPermanentExitStatus=3\n",
+		"3 is a success"},
+	{"[Hook h]\nExec=/bin/true\nWorkingDirectory=srv\n", "absolute path"},
+};
+
+static const struct complaint warnings[] = {
+	{"[Source a]\nVerify=hmac\nSecretFile=open\n",
+		"f:3: SecretFile=open: others can read it"},
+	{OPEN "SecretFile=s\n", "SecretFile= is of no use beside Verify=none"},
+	{OPEN "UploadURL=https://h/u\n", "UploadURL= without PublicURL="},
+	{"[Source a]\nPreset=eachlabs\n", "without SecretFile= only tokens of uploads"},
+	{"[Daemon]\nPublicURL=https://h\n[Source a]\nVerify=header\nSecretFile=s\n"
+	 "UploadURL=https://h/u\n",
+		"UploadURL= without Verify=token"},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nTimestampHeader=X-T\n",
+		"does not cover {timestamp}"},
+	{"[Hook h]\nExec=/bin/true --size=${CALLBACK_SIZE}\n",
+		"f:2: Exec=: ${CALLBACK_SIZE} is neither built in nor in "
+		"Export="},
+};
+
+static void test_errors(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+		assert_one_complaint(&errors[i], "", 1);
+}
+
+static void test_warnings(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(warnings); i++)
+		assert_one_complaint(&warnings[i], "", 0);
+}
+
+static void test_checking_without_credentials(void **state)
+{
+	static const char text[] = "[Source a]\nVerify=hmac\nSecretFile=gone\n";
+	(void)state;
+	assert_says(text, false, 1, "f:3: SecretFile=gone: no such file\n");
+	assert_says(text, true, 0, "f:3: SecretFile=gone: no such file\n");
+	assert_says("[Source a]\nVerify=hmac\nSecretFile=/gone\n", true, 1,
+		"f:3: SecretFile=/gone: no such file\n");
+}
+
+/* What is in the environment of a hook may be a secret: it is not repeated. */
+static void test_environment_is_not_repeated(void **state)
+{
+	(void)state;
+	assert_says("[Hook h]\nExec=/bin/true\nEnvironment=A-B=hidden\n", false, 1,
+		"f:3: Environment=: NAME=VALUE is wanted, NAME made of letters, digits "
+		"and _\n");
+}
+
+/* ---- the table ---- */
+
+static void test_table(void **state)
+{
+	size_t n;
+	(void)state;
+	const struct key *k = keys_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		assert_ptr_equal(key_find(k[i].section, bytes_of(k[i].name)), &k[i]);
+		assert_true(
+			k[i].sentence && k[i].sentence[strlen(k[i].sentence) - 1] == '.');
+		assert_true(i == 0 || k[i].section >= k[i - 1].section);
+		assert_string_equal(
+			key_nearest(k[i].section, bytes_of(k[i].name)), k[i].name);
+	}
+}
+
+static void test_nearest(void **state)
+{
+	static const struct {
+		const char *written, *nearest;
+	} cases[] = {{"SecretFiel", "SecretFile"}, {"secretfile", "SecretFile"},
+		{"Secret", NULL}, {"Verfiy", "Verify"}, {"Tolerence", "Tolerance"},
+		{"StatusUrl", "StatusURL"}, {"Foo", NULL}, {"", NULL},
+		{"SecretFileSecretFileSecretFileSecretFileSecretFile", NULL}};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *got = key_nearest(SECTION_SOURCE, bytes_of(cases[i].written));
+		if (cases[i].nearest)
+			assert_string_equal(got ? got : "none", cases[i].nearest);
+		else
+			assert_null(got);
+	}
+	assert_int_equal(key_distance(bytes_of("abcdefgh"), bytes_of("ABDCEFGH")), 1);
+	assert_int_equal(key_distance(bytes_of("abcdefgh"), bytes_of("abxxefgh")), 2);
+	assert_int_equal(key_distance(bytes_of("abcdefgh"), bytes_of("abcdefg")), 1);
+	assert_true(key_distance(bytes_of("abcd"), bytes_of("wxyz")) == SIZE_MAX);
+	assert_true(key_distance(bytes_of("a"), bytes_of("b")) == SIZE_MAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_problems_in_order),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_checking_without_credentials),
+		cmocka_unit_test(test_environment_is_not_repeated),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_nearest),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

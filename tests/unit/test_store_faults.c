@@ -1,0 +1,516 @@
+/*
+ * The store when the disk does not do what it ought to: nobody is told "stored" before it
+ * is synced, a failed sync is the end, a full disk is not, and what was told survives
+ * SIGKILL.
+ */
+#include "store_help.h"
+#include "store_shim.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static int set_up_shim(void **state)
+{
+	shim_reset();
+	return set_up(state);
+}
+
+static int tear_down_shim(void **state)
+{
+	shim_reset();
+	return tear_down(state);
+}
+
+static bool is_stored(const char *id)
+{
+	struct store_get_job get = {.source = "src", .id = id};
+
+	int r = run(&get.op, STORE_GET_JOB);
+	store_op_fini(&get.op);
+	return r == 0;
+}
+
+/* ---- No answer before the sync ---- */
+
+static bool answered;
+
+static void on_synced(struct store_op *op)
+{
+	assert_int_equal(op->result, 0);
+	assert_false(shim.unsynced);
+	answered = true;
+}
+
+static void test_synced_before_answered(void **state)
+{
+	char id[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 50; i++) {
+		struct store_put p = new_put(id, "OK", OUTCOME_SUCCESS);
+		int writes = shim.log_writes, syncs = shim.log_syncs;
+		snprintf(id, sizeof(id), "job-%u", i);
+		p.op.kind = STORE_PUT;
+		p.op.on_done = on_synced;
+		answered = false;
+		assert_int_equal(store_submit(fix.store, &p.op), 0);
+		while (!answered)
+			event_base_loop(fix.base, EVLOOP_ONCE);
+		assert_true(shim.log_writes > writes);
+		assert_true(shim.log_syncs > syncs);
+	}
+}
+
+/* A question needs none. */
+static void test_reading_does_not_sync(void **state)
+{
+	struct store_ping ping = {.op = {.result = 1}};
+
+	(void)state;
+	put_run("job", "hook", false);
+	int syncs = shim.log_syncs;
+	uint64_t commits = store_counts(fix.store).commits;
+	assert_true(is_stored("job"));
+	assert_int_equal(run(&ping.op, STORE_PING), 0);
+	assert_int_equal(shim.log_syncs, syncs);
+	assert_int_equal(store_counts(fix.store).commits, commits);
+}
+
+/* ---- An I/O error is the end ---- */
+
+static void expect_end(void)
+{
+	static struct store_put puts[3];
+	static struct store_settle settle;
+	static struct store_wish wish;
+	bool done = false;
+	struct store_put last = new_put("last", "OK", OUTCOME_SUCCESS);
+
+	wish = (struct store_wish){.hook = "hook"};
+	for (unsigned i = 0; i < 3; i++) {
+		puts[i] = new_put(i ? "b" : "a", "OK", OUTCOME_SUCCESS);
+		puts[i].op.kind = STORE_PUT;
+		puts[i].op.on_done = on_done;
+		puts[i].op.arg = &done;
+		puts[i].wishes = &wish;
+		puts[i].n_wishes = i == 0;
+		puts[i].op.result = 1;
+		assert_int_equal(store_submit(fix.store, &puts[i].op), 0);
+	}
+	settle = (struct store_settle){.run = 1, .attempt = 1, .state = RUN_DONE};
+	assert_int_equal(run(&settle.op, STORE_SETTLE), -EIO);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(puts[i].op.result, -EIO);
+	assert_int_equal(wish.run, 0);
+	assert_int_equal(fix.fatal, 1);
+	assert_string_not_equal(fix.what, "");
+	assert_false(store_healthy(fix.store));
+	int writes = shim.writes;
+	shim.write_countdown = shim.sync_countdown = 0;
+	assert_int_equal(run(&last.op, STORE_PUT), -EIO);
+	assert_int_equal(fix.fatal, 1);
+	close_store();
+	assert_int_equal(shim.writes, writes);
+}
+
+static void test_failed_sync(void **state)
+{
+	(void)state;
+	put_run("before", "hook", true);
+	shim.sync_error = SQLITE_IOERR_FSYNC;
+	shim.sync_countdown = 1;
+	expect_end();
+	reopen();
+	assert_true(is_stored("before"));
+	assert_false(is_stored("last"));
+}
+
+static void test_failed_write(void **state)
+{
+	(void)state;
+	put_run("before", "hook", true);
+	shim.write_error = SQLITE_IOERR_WRITE;
+	shim.write_countdown = 1;
+	expect_end();
+	reopen();
+	assert_true(is_stored("before"));
+	assert_false(is_stored("a"));
+}
+
+/* Whichever write or sync it is, of log or database: what was answered 0 is there. */
+static void fail_at(int n, bool sync, int error)
+{
+	char id[16];
+	unsigned stored = 0;
+	int r = 0;
+
+	if (sync) {
+		shim.sync_error = error;
+		shim.sync_countdown = n;
+	} else {
+		shim.write_error = error;
+		shim.write_countdown = n;
+	}
+	for (; stored < 100 && !shim.failing; stored++) {
+		struct store_put p = new_put(id, "OK", OUTCOME_SUCCESS);
+		snprintf(id, sizeof(id), "%d-%u", n, stored);
+		r = run(&p.op, STORE_PUT);
+		if (r)
+			break;
+	}
+	assert_true(shim.failing);
+	assert_true(r == 0 || r == -EIO || r == -ENOSPC);
+	shim.write_countdown = shim.sync_countdown = 0;
+	shim.failing = false;
+	reopen();
+	for (unsigned i = 0; i < stored; i++) {
+		snprintf(id, sizeof(id), "%d-%u", n, i);
+		assert_true(is_stored(id));
+	}
+}
+
+static void test_every_write(void **state)
+{
+	(void)state;
+	for (int n = 1; n < 60; n += 3) {
+		fail_at(n, false, SQLITE_IOERR_WRITE);
+		fail_at(n, false, SQLITE_FULL);
+		if (n < 20)
+			fail_at(n, true, SQLITE_IOERR_FSYNC);
+	}
+}
+
+/* ---- A full disk is not ---- */
+
+static void wait_until_healthy(bool healthy)
+{
+	struct store_ping ping = {.op = {.result = 1}};
+
+	for (int i = 0; i < 500 && store_healthy(fix.store) != healthy; i++) {
+		assert_int_equal(run(&ping.op, STORE_PING), 0);
+		usleep(10000);
+	}
+	assert_int_equal(store_healthy(fix.store), healthy);
+}
+
+static int try_put(const char *id)
+{
+	struct store_wish wish = {.hook = "hook"};
+	struct store_put p = new_put(id, "OK", OUTCOME_SUCCESS);
+
+	p.wishes = &wish;
+	p.n_wishes = 1;
+	int r = run(&p.op, STORE_PUT);
+	assert_int_equal(wish.run != 0, r == 0);
+	return r;
+}
+
+static void submit(struct store_op *op, enum store_kind kind, bool *done)
+{
+	op->kind = kind;
+	op->on_done = on_done;
+	op->arg = done;
+	op->result = 1;
+	assert_int_equal(store_submit(fix.store, op), 0);
+}
+
+static void test_full_disk(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
+	struct store_claim claim = {
+		.hook = "hook", .limit = 4, .max_attempts = 4, .now_usec = INT64_MAX};
+	bool settled = false, claimed = false;
+
+	(void)state;
+	put_run("waits", "hook", false);
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	assert_false(store_healthy(fix.store));
+	submit(&settle.op, STORE_SETTLE, &settled);
+	submit(&claim.op, STORE_CLAIM, &claimed);
+	/* Questions are answered all the while, also the watchdog's; what was refused is
+	 * not there, what is kept is not answered. */
+	for (int i = 0; i < 70; i++) {
+		struct store_ping ping = {.op = {.result = 1}};
+		assert_int_equal(run(&ping.op, STORE_PING), 0);
+		assert_false(is_stored("refused"));
+		assert_int_equal(try_put("refused"), -ENOSPC);
+		usleep(10000);
+	}
+	assert_false(settled || claimed);
+	assert_int_equal(store_counts(fix.store).running, 1);
+	shim.write_countdown = 0;
+	wait_until_healthy(true);
+	while (!settled || !claimed)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_int_equal(settle.op.result, 0);
+	assert_int_equal(claim.op.result, 0);
+	assert_int_equal(claim.n_runs, 1);
+	store_op_fini(&claim.op);
+	assert_int_equal(store_counts(fix.store).done, 1);
+	assert_int_equal(try_put("refused"), 0);
+	assert_int_equal(fix.fatal, 0);
+}
+
+/* The loop sees at once that it cannot commit, and by itself that it can again. */
+static void test_idle_recovery(void **state)
+{
+	(void)state;
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("a"), -ENOSPC);
+	shim.write_countdown = 0;
+	for (int i = 0; i < 300 && !store_healthy(fix.store); i++)
+		usleep(10000); /* nothing is asked of it */
+	assert_true(store_healthy(fix.store));
+}
+
+static void test_close_while_full(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
+	bool settled = false;
+
+	(void)state;
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	submit(&settle.op, STORE_SETTLE, &settled);
+	close_store();
+	assert_true(settled);
+	assert_int_equal(settle.op.result, -ECANCELED);
+	shim.write_countdown = 0;
+	reopen();
+	assert_int_equal(store_recovered(fix.store), 1);
+}
+
+static void test_low_disk(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
+	struct store_claim claim = {
+		.hook = "hook", .limit = 1, .max_attempts = 4, .now_usec = INT64_MAX};
+
+	(void)state;
+	put_run("waits", "hook", false);
+	store_set_limits(fix.store, (uint64_t)DAYS(30), UINT64_MAX / 2);
+	wait_until_healthy(false);
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	/* What is under way goes on. */
+	assert_int_equal(run(&settle.op, STORE_SETTLE), 0);
+	assert_int_equal(run(&claim.op, STORE_CLAIM), 0);
+	assert_int_equal(claim.n_runs, 1);
+	store_op_fini(&claim.op);
+	store_set_limits(fix.store, (uint64_t)DAYS(30), 1);
+	wait_until_healthy(true);
+	assert_int_equal(try_put("refused"), 0);
+	/* Low from the start. */
+	fix.options.min_free_bytes = UINT64_MAX / 2;
+	reopen();
+	assert_int_equal(try_put("more"), -ENOSPC);
+	wait_until_healthy(false);
+}
+
+/* The same with a real file system that is full. */
+static void test_small_disk(void **state)
+{
+	static char body[64 * 1024];
+	static char directory[128], ballast[160];
+	char id[16];
+	unsigned stored = 0;
+	int r = 0;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("skipped: only root can mount a small disk\n");
+		return;
+	}
+	snprintf(directory, sizeof(directory), "%s/small", fix.directory);
+	snprintf(ballast, sizeof(ballast), "%s/ballast", directory);
+	assert_int_equal(mkdir(directory, 0700), 0);
+	if (mount("none", directory, "tmpfs", 0, "size=4m")) {
+		print_message("skipped: no small disk can be mounted here\n");
+		return;
+	}
+	int fd = open(ballast, O_CREAT | O_WRONLY, 0600);
+	assert_int_equal(posix_fallocate(fd, 0, 1024 * 1024), 0);
+	close(fd);
+	fix.options.directory = directory;
+	reopen();
+	uint64_t number = put_run("job", "hook", true);
+	memset(body, 'x', sizeof(body));
+	for (; r == 0; stored += r == 0) {
+		struct store_put p = new_put(id, "OK", OUTCOME_SUCCESS);
+		snprintf(id, sizeof(id), "job-%u", stored);
+		p.payload = (struct bytes){body, sizeof(body)};
+		r = run(&p.op, STORE_PUT);
+	}
+	assert_int_equal(r, -ENOSPC);
+	struct store_settle settle = {.run = number,
+		.attempt = 1,
+		.state = RUN_DONE,
+		.stdout_tail = {body, sizeof(body)}};
+	bool settled = false;
+	submit(&settle.op, STORE_SETTLE, &settled);
+	assert_true(is_stored("job-0"));
+	assert_int_equal(fix.fatal, 0);
+	unlink(ballast);
+	wait_until_healthy(true);
+	while (!settled)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_int_equal(settle.op.result, 0);
+	assert_int_equal(try_put("again"), 0);
+	close_store();
+	reopen();
+	for (unsigned i = 0; i < stored; i++) {
+		snprintf(id, sizeof(id), "job-%u", i);
+		assert_true(is_stored(id));
+	}
+	close_store();
+	umount(directory);
+	fix.options.directory = fix.directory;
+	reopen();
+}
+
+/* ---- The queue is bounded ---- */
+
+static void test_full_queue(void **state)
+{
+	enum { N = 8 };
+	static struct store_put puts[N + 2];
+	struct store_settle settle = {.run = 1, .attempt = 1, .state = RUN_DONE};
+	bool done[N + 2] = {false}, settled = false;
+
+	(void)state;
+	fix.options.queue_max = N;
+	reopen();
+	shim.blocked = true;
+	puts[0] = new_put("first", "OK", OUTCOME_SUCCESS);
+	submit(&puts[0].op, STORE_PUT, &done[0]);
+	while (!shim.waiting)
+		usleep(1000);
+	for (unsigned i = 1; i <= N; i++) {
+		puts[i] = new_put("job", "OK", OUTCOME_SUCCESS);
+		submit(&puts[i].op, STORE_PUT, &done[i]);
+	}
+	assert_int_equal(store_counts(fix.store).queue, N);
+	puts[N + 1] = new_put("job", "OK", OUTCOME_SUCCESS);
+	puts[N + 1].op.kind = STORE_PUT;
+	assert_int_equal(store_submit(fix.store, &puts[N + 1].op), -EAGAIN);
+	submit(&settle.op, STORE_SETTLE, &settled); /* is not bounded */
+	assert_false(done[0]);
+	shim.blocked = false;
+	while (!settled)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	for (unsigned i = 0; i <= N; i++)
+		assert_true(done[i]);
+	assert_int_equal(try_put("later"), 0);
+}
+
+/* ---- SIGKILL ---- */
+
+static int told_fd;
+
+static void on_told(struct store_op *op)
+{
+	unsigned *number = op->arg;
+
+	if (op->result || write(told_fd, number, sizeof(*number)) != sizeof(*number))
+		_exit(1);
+	*number += 16;
+	struct store_put *p = container_of(op, struct store_put, op);
+	snprintf((char *)p->id, 16, "job-%u", *number);
+	if (store_submit(fix.store, op))
+		_exit(1);
+}
+
+/* Puts as fast as it can, 16 at a time, and tells which are stored; until it is killed. */
+static void stream_of_puts(void)
+{
+	static struct store_put puts[16];
+	static char ids[16][16];
+	static unsigned numbers[16];
+
+	alarm(20); /* whatever happens to who should end us */
+	fix.base = event_base_new();
+	reopen();
+	for (unsigned i = 0; i < 16; i++) {
+		numbers[i] = i;
+		snprintf(ids[i], sizeof(ids[i]), "job-%u", i);
+		puts[i] = new_put(ids[i], "OK", OUTCOME_SUCCESS);
+		puts[i].op.kind = STORE_PUT;
+		puts[i].op.on_done = on_told;
+		puts[i].op.arg = &numbers[i];
+		if (store_submit(fix.store, &puts[i].op))
+			_exit(1);
+	}
+	event_base_dispatch(fix.base);
+	_exit(1);
+}
+
+static void kill_and_count(unsigned n_told)
+{
+	static unsigned told[100000];
+	int fds[2], status;
+	size_t n = 0;
+	char id[16];
+
+	close_store();
+	assert_int_equal(pipe(fds), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(fds[0]);
+		told_fd = fds[1];
+		stream_of_puts();
+	}
+	close(fds[1]);
+	while (n < ARRAY_SIZE(told) &&
+		read(fds[0], &told[n], sizeof(told[0])) == sizeof(told[0])) {
+		if (++n == n_told)
+			kill(pid, SIGKILL);
+	}
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	reopen();
+	assert_true(n >= n_told);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(id, sizeof(id), "job-%u", told[i]);
+		assert_true(is_stored(id));
+	}
+}
+
+static void test_killed(void **state)
+{
+	(void)state;
+	kill_and_count(1);
+	kill_and_count(300);
+	kill_and_count(2500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_shim, tear_down_shim)
+		TEST(test_synced_before_answered),
+		TEST(test_reading_does_not_sync),
+		TEST(test_failed_sync),
+		TEST(test_failed_write),
+		TEST(test_every_write),
+		TEST(test_full_disk),
+		TEST(test_idle_recovery),
+		TEST(test_close_while_full),
+		TEST(test_low_disk),
+		TEST(test_small_disk),
+		TEST(test_full_queue),
+		TEST(test_killed),
+	};
+
+	shim_install();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,318 @@
+/* The store: the life of runs, from claim to replay, and what a restart does to them. */
+#include "store_help.h"
+
+static struct store_claim claim(const char *hook, unsigned limit, unsigned max_attempts,
+	struct store_wish *wishes, size_t n)
+{
+	struct store_claim c = {
+		.hook = hook,
+		.limit = limit,
+		.max_attempts = max_attempts,
+		.now_usec = clock_steady_usec(),
+		.dead_wishes = wishes,
+		.n_dead_wishes = n,
+	};
+
+	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
+	return c;
+}
+
+/* Claims one and gives back its number, 0 when there was none. */
+static uint64_t claim_one(const char *hook)
+{
+	struct store_claim c = claim(hook, 1, 9, NULL, 0);
+	uint64_t number = c.n_runs ? c.runs[0].number : 0;
+
+	store_op_fini(&c.op);
+	return number;
+}
+
+static int settle(uint64_t number, unsigned attempt, enum runstate state, int64_t due)
+{
+	struct store_settle s = {
+		.run = number,
+		.attempt = attempt,
+		.state = state,
+		.due_usec = due,
+		.started_usec = 10,
+		.finished_usec = 20,
+		.exit_status = 3,
+		.signal = -1,
+		.reason = "exit status 3",
+		.stdout_tail = TEXT("out\0put"),
+		.stderr_tail = TEXT("err"),
+		.truncated = true,
+	};
+
+	return run(&s.op, STORE_SETTLE);
+}
+
+static void assert_run(uint64_t number, enum runstate state, unsigned attempt)
+{
+	struct store_get_run get = {.run = run_id(number)};
+
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_int_equal(get.record.state, state);
+	assert_int_equal(get.record.attempt, attempt);
+	store_op_fini(&get.op);
+}
+
+static void assert_counts(
+	uint64_t waiting, uint64_t running, uint64_t done, uint64_t dead)
+{
+	struct store_counts c = store_counts(fix.store);
+
+	assert_int_equal(c.waiting, waiting);
+	assert_int_equal(c.running, running);
+	assert_int_equal(c.done, done);
+	assert_int_equal(c.dead, dead);
+}
+
+static void test_claim_and_settle(void **state)
+{
+	struct store_wish wish = {.hook = "hook"};
+	struct store_put p = new_put("job", "OK", OUTCOME_SUCCESS);
+
+	(void)state;
+	p.payload = TEXT("pay\0load");
+	p.fields = "{\"header:x\":\"1\"}";
+	p.test = true;
+	p.wishes = &wish;
+	p.n_wishes = 1;
+	assert_int_equal(run(&p.op, STORE_PUT), 0);
+	assert_counts(1, 0, 0, 0);
+	struct store_claim c = claim("hook", 4, 2, NULL, 0);
+	assert_int_equal(c.n_runs, 1);
+	assert_int_equal(c.next_due_usec, 0);
+	struct store_run *r = &c.runs[0];
+	assert_int_equal(r->number, wish.run);
+	assert_string_equal(r->id, run_id(wish.run));
+	assert_string_equal(r->hook, "hook");
+	assert_string_equal(r->source, "src");
+	assert_string_equal(r->job, "job");
+	assert_string_equal(r->status, "OK");
+	assert_int_equal(r->outcome, OUTCOME_SUCCESS);
+	assert_int_equal(r->state, RUN_RUNNING);
+	assert_int_equal(r->attempt, 1);
+	assert_int_equal(r->received_usec, p.received_usec);
+	assert_true(bytes_equal(r->payload, TEXT("pay\0load")));
+	assert_string_equal(r->fields, "{\"header:x\":\"1\"}");
+	assert_true(r->test);
+	store_op_fini(&c.op);
+	assert_counts(0, 1, 0, 0);
+	assert_int_equal(claim_one("hook"), 0);
+	/* Only the attempt that runs can be ended, and only once. */
+	assert_int_equal(settle(wish.run, 2, RUN_DONE, 0), -ENOENT);
+	assert_int_equal(settle(wish.run + 1, 1, RUN_DONE, 0), -ENOENT);
+	assert_int_equal(settle(wish.run, 1, RUN_RUNNING, 0), -EINVAL);
+	assert_counts(0, 1, 0, 0);
+	assert_int_equal(settle(wish.run, 1, RUN_DONE, 0), 0);
+	assert_int_equal(settle(wish.run, 1, RUN_DONE, 0), -ENOENT);
+	assert_counts(0, 0, 1, 0);
+
+	struct store_get_run get = {.run = run_id(wish.run)};
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_int_equal(get.record.state, RUN_DONE);
+	assert_int_equal(get.record.started_usec, 10);
+	assert_int_equal(get.record.finished_usec, 20);
+	assert_int_equal(get.record.exit_status, 3);
+	assert_int_equal(get.record.signal, -1);
+	assert_string_equal(get.record.reason, "exit status 3");
+	assert_true(bytes_equal(get.record.stdout_tail, TEXT("out\0put")));
+	assert_true(bytes_equal(get.record.stderr_tail, TEXT("err")));
+	assert_true(get.record.truncated);
+	assert_null(get.record.payload.data);
+	store_op_fini(&get.op);
+}
+
+static void test_due_order(void **state)
+{
+	uint64_t a = put_run("a", "hook", true), b = put_run("b", "hook", true);
+	int64_t now = clock_steady_usec(), later = now + DAYS(1);
+
+	(void)state;
+	put_run("x", "other", false);
+	assert_int_equal(settle(a, 1, RUN_WAITING, now - 10), 0);
+	assert_int_equal(settle(b, 1, RUN_WAITING, now - 20), 0);
+	uint64_t c = put_run("c", "hook", true);
+	assert_int_equal(settle(c, 1, RUN_WAITING, later), 0);
+	struct store_due due = {.n_hooks = 0};
+	assert_int_equal(run(&due.op, STORE_DUE), 0);
+	assert_int_equal(due.n_hooks, 2);
+	assert_string_equal(due.hooks[0].hook, "hook");
+	assert_int_equal(due.hooks[0].waiting, 3);
+	assert_int_equal(due.hooks[0].next_due_usec, now - 20);
+	assert_string_equal(due.hooks[1].hook, "other");
+	assert_int_equal(due.hooks[1].waiting, 1);
+	store_op_fini(&due.op);
+
+	struct store_claim none = claim("hook", 0, 9, NULL, 0);
+	assert_int_equal(none.next_due_usec, now - 20);
+	store_op_fini(&none.op);
+	struct store_claim one = claim("hook", 1, 9, NULL, 0);
+	assert_int_equal(one.n_runs, 1);
+	assert_int_equal(one.runs[0].number, b);
+	assert_int_equal(one.runs[0].attempt, 2);
+	assert_int_equal(one.next_due_usec, now - 10);
+	store_op_fini(&one.op);
+	struct store_claim rest = claim("hook", 9, 9, NULL, 0);
+	assert_int_equal(rest.n_runs, 1);
+	assert_int_equal(rest.runs[0].number, a);
+	assert_int_equal(rest.next_due_usec, later);
+	store_op_fini(&rest.op);
+}
+
+static void test_dead_letters(void **state)
+{
+	struct store_wish wishes[] = {{.hook = "mourn"}, {.hook = "weep"}};
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle s = {
+		.run = number,
+		.attempt = 1,
+		.state = RUN_DEAD,
+		.exit_status = 1,
+		.signal = -1,
+		.dead_wishes = wishes,
+		.n_dead_wishes = 1,
+	};
+
+	(void)state;
+	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	assert_int_not_equal(wishes[0].run, 0);
+	assert_counts(1, 0, 0, 1);
+	struct store_claim c = claim("mourn", 1, 9, NULL, 0);
+	assert_int_equal(c.n_runs, 1);
+	assert_string_equal(c.runs[0].job, "job");
+	assert_string_equal(c.runs[0].status, "OK");
+	assert_int_equal(c.runs[0].outcome, OUTCOME_SUCCESS);
+	assert_true(bytes_equal(c.runs[0].payload, TEXT("{}")));
+	s.run = c.runs[0].number;
+	store_op_fini(&c.op);
+	/* A dead letter that dies is another hook's dead letter, and there it ends. */
+	s.n_dead_wishes = 2;
+	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	assert_int_equal(wishes[0].run, 0);
+	assert_int_not_equal(wishes[1].run, 0);
+	s.run = claim_one("weep");
+	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	assert_counts(0, 0, 0, 3);
+}
+
+static void test_last_attempt_died_with_us(void **state)
+{
+	struct store_wish wish = {.hook = "mourn"};
+	uint64_t number = put_run("job", "hook", true);
+
+	(void)state;
+	reopen();
+	assert_int_equal(store_recovered(fix.store), 1);
+	assert_run(number, RUN_WAITING, 1);
+	assert_counts(1, 0, 0, 0);
+	struct store_claim c = claim("hook", 1, 2, &wish, 1);
+	assert_int_equal(c.n_runs, 1);
+	assert_int_equal(c.runs[0].attempt, 2);
+	store_op_fini(&c.op);
+	reopen();
+	assert_int_equal(store_recovered(fix.store), 1);
+	c = claim("hook", 1, 2, &wish, 1);
+	assert_int_equal(c.n_runs, 0);
+	assert_int_equal(c.n_died, 1);
+	assert_int_equal(wish.run, 0);
+	store_op_fini(&c.op);
+	assert_run(number, RUN_DEAD, 2);
+	assert_counts(1, 0, 0, 1);
+	assert_int_not_equal(claim_one("mourn"), 0);
+	reopen();
+	assert_counts(1, 0, 0, 1);
+}
+
+static void test_replay_and_discard(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	char id[RUN_ID_SIZE], other[RUN_ID_SIZE];
+	struct store_replay replay = {.run = id};
+	struct store_discard discard = {.run = id, .reason = "discarded: by hand"};
+
+	(void)state;
+	snprintf(id, sizeof(id), "%s", run_id(number));
+	assert_int_equal(run(&replay.op, STORE_REPLAY), -EBUSY);
+	assert_int_equal(run(&discard.op, STORE_DISCARD), -EBUSY);
+	assert_int_equal(settle(number, 1, RUN_DEAD, 0), 0);
+	assert_int_equal(run(&replay.op, STORE_REPLAY), 0);
+	assert_string_equal(replay.hook, "hook");
+	struct store_claim c = claim("hook", 1, 1, NULL, 0);
+	assert_int_equal(c.n_runs, 1);
+	assert_string_equal(c.runs[0].id, replay.new_run);
+	assert_int_equal(c.runs[0].attempt, 1);
+	assert_int_equal(c.runs[0].replay_of, number);
+	store_op_fini(&c.op);
+	assert_counts(0, 1, 0, 1);
+	assert_int_equal(run(&discard.op, STORE_DISCARD), 0);
+	assert_counts(0, 1, 1, 0);
+	struct store_get_run get = {.run = id};
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_int_equal(get.record.state, RUN_DONE);
+	assert_string_equal(get.record.reason, "discarded: by hand");
+	assert_int_equal(get.record.exit_status, 3);
+	assert_true(bytes_equal(get.record.stdout_tail, TEXT("out\0put")));
+	store_op_fini(&get.op);
+	/* A done one can be replayed, too. */
+	assert_int_equal(run(&replay.op, STORE_REPLAY), 0);
+
+	const char *const wrong[] = {"", "1", "zzzzzzzz-1", other, "-1"};
+	snprintf(other, sizeof(other), "%s-0%llu", store_name(fix.store),
+		(unsigned long long)number);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		replay.run = discard.run = wrong[i];
+		assert_int_equal(run(&replay.op, STORE_REPLAY), -ENOENT);
+		assert_int_equal(run(&discard.op, STORE_DISCARD), -ENOENT);
+	}
+}
+
+static void test_orphans(void **state)
+{
+	enum { N = 1100 }; /* more than goes into one batch */
+	static struct store_put puts[N];
+	static struct store_wish wishes[N];
+	static char ids[N][16];
+	struct store_orphans o = {.hook = "hook"};
+	bool done = false;
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "job-%u", i);
+		puts[i] = new_put(ids[i], "OK", OUTCOME_SUCCESS);
+		wishes[i].hook = "hook";
+		puts[i].wishes = &wishes[i];
+		puts[i].n_wishes = 1;
+		puts[i].op.kind = STORE_PUT;
+		puts[i].op.on_done = on_done;
+		puts[i].op.arg = &done;
+		assert_int_equal(store_submit(fix.store, &puts[i].op), 0);
+	}
+	uint64_t other = put_run("other", "other", false);
+	assert_counts(N + 1, 0, 0, 0);
+	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
+	assert_int_equal(o.n_died, N);
+	assert_counts(1, 0, 0, N);
+	assert_run(other, RUN_WAITING, 0);
+	struct store_get_run get = {.run = run_id(wishes[N - 1].run)};
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_string_equal(get.record.reason, "no such hook");
+	store_op_fini(&get.op);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+		TEST(test_claim_and_settle),
+		TEST(test_due_order),
+		TEST(test_dead_letters),
+		TEST(test_last_attempt_died_with_us),
+		TEST(test_replay_and_discard),
+		TEST(test_orphans),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
