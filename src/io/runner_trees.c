@@ -17,7 +17,6 @@
 #define LOOK_USEC      USEC_PER_SEC /* at most one look at what is left in this time */
 #define WAIT_MSEC      20
 #define SWEEP_MAX_USEC (10 * USEC_PER_SEC)
-#define CATCH_ROUNDS   64
 #define UNSEEN_MAX     8
 #define PATIENCE       500 /* looks, until orphans of others count no more */
 
@@ -295,37 +294,6 @@ static int step_end(struct trees *t, struct tree_entry *e)
 	return 0;
 }
 
-/*
- * Who forks and dies is gone from each number before a look is over. But his parent being
- * dead he is our child, and those are told at once; so he is stopped here, quickly, and
- * the next look finds him standing.
- */
-static void catch_new(struct trees *t)
-{
-	static pid_t pids[1024];
-	unsigned idle = 0;
-
-	for (unsigned i = 0; i < CATCH_ROUNDS && idle < 2; i++) {
-		size_t n = tree_children(pids, ARRAY_SIZE(pids));
-
-		idle++;
-		for (size_t j = 0; j < n; j++) {
-			struct tree_process p = {0};
-			struct tree_entry *e;
-
-			if (trees_by_pid(t, pids[j]) || tree_find(&t->now, pids[j]))
-				continue;
-			if (tree_read(pids[j], &p) < 0 || p.dead)
-				continue;
-			e = trees_by_tag(t, owner_of_orphan(t, &p));
-			if (!e || !e->ending || p.halted)
-				continue;
-			kill(p.pid, SIGSTOP); /* our child: the number is his */
-			idle = 0;
-		}
-	}
-}
-
 static bool is_left_over(void *arg, const struct tree_process *p)
 {
 	struct trees *t = arg;
@@ -446,12 +414,8 @@ int trees_step(struct trees *t)
 	}
 	if (!t->n_ending && !t->sweeping && !prune_due)
 		return wait;
-	if (needs_look(t, prune_due)) {
-		if (look(t) < 0)
-			return WAIT_MSEC;
-		if (t->n_ending)
-			catch_new(t);
-	}
+	if (needs_look(t, prune_due) && look(t) < 0)
+		return WAIT_MSEC;
 	for (e = TAILQ_FIRST(&t->entries); e; e = next) {
 		next = TAILQ_NEXT(e, link);
 		if (e->ending) {

@@ -53,13 +53,14 @@ static int read_row(struct store *s, uint64_t number, struct row *ret)
 	return failed ? -ENOMEM : 1;
 }
 
-static void count(struct store_counts *counts, enum runstate state, int by)
+/* done counts up alone: those before this start are not known. */
+static void count(struct store_counts *c, enum runstate state, int more)
 {
 	switch (state) {
-	case RUN_WAITING: counts->waiting += (uint64_t)by; break;
-	case RUN_RUNNING: counts->running += (uint64_t)by; break;
-	case RUN_DEAD: counts->dead += (uint64_t)by; break;
-	case RUN_DONE: counts->done += by > 0; break; /* since start: never fewer */
+	case RUN_WAITING: c->waiting += (uint64_t)more; break;
+	case RUN_RUNNING: c->running += (uint64_t)more; break;
+	case RUN_DEAD: c->dead += (uint64_t)more; break;
+	case RUN_DONE: c->done += more > 0; break;
 	case RUN_NONE:
 	case RUN_STATE_MAX: break;
 	}
@@ -259,7 +260,7 @@ static int next_due(struct store *s, const char *hook, int64_t *ret_usec)
 int store_exec_claim(struct store *s, struct store_op *op)
 {
 	struct store_claim *o = container_of(op, struct store_claim, op);
-	struct due due = {.number = 0};
+	struct due due;
 
 	o->n_died = 0;
 	o->next_due_usec = 0;
@@ -350,7 +351,7 @@ int store_exec_discard(struct store *s, struct store_op *op)
 int store_exec_orphans(struct store *s, struct store_op *op)
 {
 	struct store_orphans *o = container_of(op, struct store_orphans, op);
-	struct due due = {.number = 0};
+	struct due due = {0};
 
 	for (int i = 0; i < DEATHS_MAX; i++) {
 		int r = first_due(s, o->hook, INT64_MAX, &due);
