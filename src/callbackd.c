@@ -13,6 +13,7 @@
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "flow/once.h"
+#include "flow/upload.h"
 #include "io/conffile.h"
 #include "io/log.h"
 #include "io/notify.h"
@@ -172,14 +173,34 @@ static void on_terminate(evutil_socket_t signal_number, short what, void *arg)
 	raise((int)signal_number);
 }
 
-/* Nothing of the store may be written any more, nor its handle closed: it would checkpoint. */
-static void on_store_failed(void *arg, const char *what)
+static void leave_at_once(evutil_socket_t fd, short what, void *arg)
 {
+	(void)fd;
+	(void)what;
 	(void)arg;
-	log_event(LOG_STORE_FAILED, NULL,
-		"The store failed: %s; exiting so that the next start recovers it", what);
 	log_stop();
 	_exit(EX_IOERR);
+}
+
+/* Nothing of the store may be written any more, nor its handle closed: it would checkpoint. The
+ * 503s to those who waited are not on the wire yet: the loop gets a moment for them. */
+static void on_store_failed(void *arg, const char *what)
+{
+	const struct timeval moment = {.tv_usec = 200 * 1000};
+	struct daemon *d = arg;
+
+	log_event(LOG_STORE_FAILED, NULL,
+		"The store failed: %s; exiting so that the next start recovers it", what);
+	if (d->flow.stopping || event_base_once(d->flow.base, -1, EV_TIMEOUT,
+					leave_at_once, d, &moment) < 0)
+		leave_at_once(-1, 0, d);
+}
+
+static void on_changes(void *arg, const struct store_change *changes, size_t n)
+{
+	struct daemon *d = arg;
+
+	feed_on_changes(d->flow.feed, changes, n);
 }
 
 static void on_runner_gone(void *arg)
@@ -276,8 +297,8 @@ static int open_store(struct daemon *d)
 		.retention_usec = flow->config->retention_usec,
 		.min_free_bytes = flow->config->min_free_bytes,
 		.on_fatal = on_store_failed,
-		.on_changes = feed_on_changes,
-		.arg = flow->feed,
+		.on_changes = on_changes,
+		.arg = d,
 	};
 
 	int r = store_open(&flow->store, flow->base, &options, &error);
@@ -306,8 +327,10 @@ static int start_flow(struct daemon *d)
 	int status;
 
 	random_token(flow->test_nonce);
+	flow->state_directory = bytes_dup(bytes_of(flow->config->state_directory));
 	flow->started_usec = clock_wall_usec();
-	if (!(flow->warned = once_new()) || feed_new(&flow->feed, flow) < 0 ||
+	if (!flow->state_directory || !(flow->warned = once_new()) ||
+		feed_new(&flow->feed, flow) < 0 ||
 		fetch_pool_new(&flow->fetch, flow->base) < 0)
 		return fail(EX_OSERR, "Out of memory");
 	if ((status = open_store(d)) != 0)
@@ -396,7 +419,9 @@ static void leave(struct daemon *d)
 		feed_free(flow->feed);
 	if (flow->fetch)
 		fetch_pool_free(flow->fetch);
+	upload_end(flow);
 	once_free(flow->warned);
+	free(flow->state_directory);
 	free_event(d->on_term);
 	free_event(d->on_int);
 	free_event(d->on_hup);

@@ -304,8 +304,14 @@ void dispatch_start(struct dispatch *d, const struct store_run *record)
 
 void dispatch_wake(struct dispatch *d, const char *hook)
 {
-	struct lane *l = dispatch_make_lane(d, hook);
+	struct lane *l;
 
+	/* It went with a reload, or before a replay: what waits for nobody is dead. */
+	if (!config_hook(d->flow->config, bytes_of(hook))) {
+		dispatch_refresh(d);
+		return;
+	}
+	l = dispatch_make_lane(d, hook);
 	if (!l)
 		return;
 	l->woken = true;

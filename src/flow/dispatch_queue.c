@@ -53,6 +53,9 @@ void dispatch_put_back(struct lane *l, const struct store_run *record)
 		.signal = -1};
 	if (store_submit(l->dispatch->flow->store, &s->op) < 0)
 		free(s);
+	/* Behind the settle in the queue: where the hook is gone, it finds the run waiting. */
+	if (!config_hook(l->dispatch->flow->config, bytes_of(l->name)))
+		dispatch_refresh(l->dispatch);
 }
 
 static void on_claimed(struct store_op *op)

@@ -27,7 +27,8 @@ struct flow {
 	struct config
 		*config; /* the current one; config_ref() what must outlive a reload */
 	const char *config_path;
-	bool verbose; /* -v: LogLevel= does not count */
+	char *state_directory; /* as it was at the start: the store is there */
+	bool verbose;          /* -v: LogLevel= does not count */
 	struct store *store;
 	struct runner *runner;
 	struct fetch_pool *fetch;

@@ -43,6 +43,7 @@ struct run {
 	struct log_fields fields;
 	struct store_settle settle;
 	struct store_wish *dead_wishes;
+	struct config *dead_config; /* holds the names in dead_wishes */
 	void (*on_over)(void *arg, struct run *run, const struct run_end *end);
 	void *arg;
 };
@@ -67,6 +68,7 @@ void run_free(struct run *r)
 	free(r->source);
 	free(r->job);
 	free(r->status);
+	config_unref(r->dead_config);
 	config_unref(r->config);
 	free(r);
 }
@@ -184,7 +186,7 @@ static void on_settled(struct store_op *op)
 /* Hooks that want to be told of this death. Without memory nobody is told; the run is still dead. */
 static void wish_for_the_dead(struct run *r)
 {
-	const struct config *c = r->flow->config;
+	const struct config *c = r->dead_config = config_ref(r->flow->config);
 
 	r->dead_wishes = calloc(c->n_hooks ? c->n_hooks : 1, sizeof(*r->dead_wishes));
 	if (!r->dead_wishes)
@@ -364,7 +366,7 @@ static int spawn(struct run *r, const struct store_run *record)
 	struct launch launch;
 	int out = -1, err = -1;
 
-	int e = launch_prepare(&launch, r->hook, record, r->config->state_directory);
+	int e = launch_prepare(&launch, r->hook, record, r->flow->state_directory);
 	if (e == 0)
 		e = output_open(&r->out, r->flow->base, false, &r->fields,
 			on_output_closed, r, &out);
