@@ -3,7 +3,8 @@
  * be committed is divided: questions are answered all the same, what must not get lost is
  * kept for later, the rest is refused.
  *
- * No operation is answered 0 before the COMMIT that covers it returned.
+ * No operation is answered 0 before the COMMIT that covers it returned, into files that
+ * still had their names after it.
  */
 #include "io/store_batch.h"
 #include "io/store_exec.h"
@@ -256,6 +257,8 @@ bool store_run_batch(struct store *s, struct store_list *batch, bool probe)
 		r = collect_changes(s, &changes, &n_changes);
 	if (!r)
 		r = store_commit(s);
+	if (!r)
+		r = store_dir_check(s);
 	if (!r) {
 		store_deliver(s, batch, changes, n_changes);
 		return true;
