@@ -181,7 +181,9 @@ struct store_settle {
 	uint64_t run;
 	unsigned attempt;
 	enum runstate state; /* RUN_DONE, RUN_WAITING or RUN_DEAD */
-	int64_t due_usec;    /* of RUN_WAITING */
+	bool uncounted;   /* with RUN_WAITING: this attempt never ran, or was ended by the
+				daemon's own stop; it is not counted */
+	int64_t due_usec; /* of RUN_WAITING */
 	int64_t started_usec, finished_usec;
 	int exit_status, signal; /* -1 = none */
 	const char *reason;      /* or NULL */

@@ -144,7 +144,8 @@ static int settle(struct store *s, const struct row *row, const struct store_set
 		ARG_INT(to->due_usec), ARG_INT(to->started_usec),
 		ARG_INT(to->finished_usec), ARG_INT(to->exit_status), ARG_INT(to->signal),
 		ARG_TEXT(to->reason), ARG_INT(to->truncated), ARG_BLOB(to->stdout_tail),
-		ARG_BLOB(to->stderr_tail));
+		ARG_BLOB(to->stderr_tail),
+		ARG_INT(to->uncounted && to->state == RUN_WAITING));
 	if (r)
 		return r;
 	store_count_run(s, row->state, to->state);

@@ -100,7 +100,8 @@ static const char *const texts[STORE_SQL_MAX] = {
 		"truncated = 0, stdout = NULL, stderr = NULL WHERE number = ?1",
 	[SQL_RUN_SETTLE] = "UPDATE run SET state = ?2, due = ?3, started = ?4, "
 			   "finished = ?5, exit_status = ?6, signal = ?7, reason = ?8, "
-			   "truncated = ?9, stdout = ?10, stderr = ?11 WHERE number = ?1",
+			   "truncated = ?9, stdout = ?10, stderr = ?11, "
+			   "attempt = attempt - ?12 WHERE number = ?1",
 	[SQL_RUN_FOR_WORD] = "SELECT 1 FROM run INDEXED BY run_job WHERE job = ?1 "
 			     "AND hook = ?2 AND outcome = ?3 AND status IS ?4 "
 			     "AND replay_of = 0 AND dead_of = 0",

@@ -162,6 +162,34 @@ static void test_due_order(void **state)
 	store_op_fini(&rest.op);
 }
 
+/* An attempt that never ran leaves none behind; it is still only that attempt's to say. */
+static void test_uncounted(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle s = {
+		.run = number, .attempt = 1, .state = RUN_WAITING, .uncounted = true};
+
+	(void)state;
+	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	assert_run(number, RUN_WAITING, 0);
+	assert_int_equal(run(&s.op, STORE_SETTLE), -ENOENT);
+	assert_run(number, RUN_WAITING, 0);
+	assert_int_equal(claim_one("hook"), number);
+	assert_int_equal(settle(number, 1, RUN_WAITING, 0), 0);
+	assert_int_equal(claim_one("hook"), number);
+	assert_int_equal(run(&s.op, STORE_SETTLE), -ENOENT); /* that was the first one */
+	s.attempt = 2;
+	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	assert_run(number, RUN_WAITING, 1);
+	/* What ended did run. */
+	assert_int_equal(claim_one("hook"), number);
+	s.state = RUN_DEAD;
+	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	assert_run(number, RUN_DEAD, 2);
+	reopen();
+	assert_run(number, RUN_DEAD, 2);
+}
+
 static void test_dead_letters(void **state)
 {
 	struct store_wish wishes[] = {{.hook = "mourn"}, {.hook = "weep"}};
@@ -310,6 +338,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(test_claim_and_settle),
 		TEST(test_due_order),
+		TEST(test_uncounted),
 		TEST(test_dead_letters),
 		TEST(test_last_attempt_died_with_us),
 		TEST(test_replay_and_discard),
