@@ -22,8 +22,7 @@ struct lane {
 	bool claiming;
 	bool woken; /* something was added while a claim was under way */
 	struct store_claim claim;
-	struct store_wish *dead_wishes;
-	struct config *config; /* of the claim: its wishes point into it */
+	struct config *config; /* of the claim */
 };
 
 struct task {

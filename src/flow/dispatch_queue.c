@@ -6,30 +6,13 @@
 #include <errno.h>
 #include <string.h>
 
-/*
- * A run that ended with the daemon is started again at most this often beyond 1 + Retries=: a
- * hook that kills its daemon ends as dead all the same.
- */
-#define EXTRA_STARTS 2
 /* A claim that failed (disk full) is tried again after this. */
 #define CLAIM_RETRY_USEC USEC_PER_SEC
 /* ---- Claiming ---- */
 
-static void wish_for_the_dead(struct lane *l, const struct config *c)
-{
-	l->dead_wishes = calloc(c->n_hooks ? c->n_hooks : 1, sizeof(*l->dead_wishes));
-	l->claim.dead_wishes = l->dead_wishes;
-	for (size_t i = 0; l->dead_wishes && i < c->n_hooks; i++)
-		if (c->hooks[i]->on_dead && strcmp(c->hooks[i]->name, l->name) != 0)
-			l->dead_wishes[l->claim.n_dead_wishes++] = (struct store_wish){
-				.hook = c->hooks[i]->name};
-}
-
 static void end_claim(struct lane *l)
 {
 	store_op_fini(&l->claim.op);
-	free(l->dead_wishes);
-	l->dead_wishes = NULL;
 	config_unref(l->config);
 	l->config = NULL;
 	l->claiming = false;
@@ -78,16 +61,7 @@ static void on_claimed(struct store_op *op)
 		else
 			dispatch_put_back(l, &c->runs[i]);
 	}
-	bool died = op->result == 0 && c->n_died;
-	if (died)
-		log_event(LOG_RUN_DEAD, &(struct log_fields){.hook = l->name},
-			"%zu runs of hook %s are dead: each of their last processes "
-			"ended "
-			"with the daemon",
-			c->n_died, l->name);
 	end_claim(l);
-	if (died)
-		dispatch_wake_mourners(d);
 	dispatch_pump(d);
 	dispatch_maybe_stopped(d);
 }
@@ -103,9 +77,9 @@ void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 		.op = {.kind = STORE_CLAIM, .on_done = on_claimed, .arg = l},
 		.hook = l->name,
 		.limit = limit,
-		.max_attempts = h->retries + 1 + EXTRA_STARTS,
-		.now_usec = clock_steady_usec()};
-	wish_for_the_dead(l, l->config);
+		.now_usec = clock_steady_usec(),
+		.latest_usec = clock_steady_usec() + (int64_t)h->retry_delay_max_usec +
+			       (int64_t)USEC_PER_SEC};
 	dispatch_take_slots(l, limit);
 	if (store_submit(d->flow->store, &l->claim.op) < 0) {
 		dispatch_give_slots(l, limit);

@@ -155,22 +155,23 @@ struct store_put {
 
 /* ---- Runs ---- */
 
-/* Takes up to `limit` waiting runs of one hook that are due, oldest due first, as running
- * with their attempt counted. A run with attempt >= max_attempts (its last process ended
- * with the daemon) is settled dead instead and makes the runs of `dead_wishes`. */
+/*
+ * Takes up to `limit` waiting runs of one hook that are due, oldest due first, as running
+ * with their attempt counted. A run that is due after latest_usec, which no delay can have
+ * chosen, was written under a clock that was wrong: it counts as due now, behind those that
+ * are due by right.
+ */
 struct store_claim {
 	struct store_op op;
 	const char *hook;
 	unsigned limit;
-	unsigned max_attempts;
 	int64_t now_usec;
-	struct store_wish *dead_wishes; /* .run stays 0 */
-	size_t n_dead_wishes;
+	int64_t latest_usec; /* 0 = no due time is too late */
 	/* out */
 	struct store_run *runs;
 	size_t n_runs;
-	int64_t next_due_usec; /* of the waiting runs left; 0 = none waits */
-	size_t n_died;
+	int64_t next_due_usec; /* of the waiting runs left, that of one beyond latest_usec
+				  being now_usec; 0 = none waits */
 };
 
 /* Ends an attempt: only if the run is still running at this attempt, else -ENOENT (told,

@@ -107,8 +107,10 @@ static const char *const texts[STORE_SQL_MAX] = {
 			     "AND replay_of = 0 AND dead_of = 0",
 	[SQL_RUN_DROP] = "DELETE FROM run WHERE number = ?1",
 	/* 1 is RUN_WAITING, 3 RUN_DONE. */
-	[SQL_RUNS_DUE] = "SELECT number, attempt, job FROM run INDEXED BY run_waiting "
+	[SQL_RUNS_DUE] = "SELECT number, job FROM run INDEXED BY run_waiting "
 			 "WHERE state = 1 AND hook = ?1 AND due <= ?2 ORDER BY due",
+	[SQL_RUNS_BEYOND] = "SELECT number, job FROM run INDEXED BY run_waiting "
+			    "WHERE state = 1 AND hook = ?1 AND due > ?2 ORDER BY due",
 	[SQL_RUNS_FIRST_DUE] = "SELECT due FROM run INDEXED BY run_waiting "
 			       "WHERE state = 1 AND hook = ?1 ORDER BY due LIMIT 1",
 	[SQL_RUNS_BY_HOOK] = "SELECT hook, count(*), min(due) FROM run "

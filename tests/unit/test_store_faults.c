@@ -339,8 +339,7 @@ static void test_full_disk(void **state)
 {
 	uint64_t number = put_run("job", "hook", true);
 	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
-	struct store_claim claim = {
-		.hook = "hook", .limit = 4, .max_attempts = 4, .now_usec = INT64_MAX};
+	struct store_claim claim = {.hook = "hook", .limit = 4, .now_usec = INT64_MAX};
 	bool settled = false, claimed = false;
 
 	(void)state;
@@ -432,8 +431,7 @@ static void test_low_disk(void **state)
 {
 	uint64_t number = put_run("job", "hook", true);
 	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
-	struct store_claim claim = {
-		.hook = "hook", .limit = 1, .max_attempts = 4, .now_usec = INT64_MAX};
+	struct store_claim claim = {.hook = "hook", .limit = 1, .now_usec = INT64_MAX};
 
 	(void)state;
 	put_run("waits", "hook", false);
