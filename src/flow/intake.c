@@ -1,7 +1,6 @@
 /* From a request to a committed callback; see intake.h. */
 #include "flow/intake.h"
 
-#include "base/clock.h"
 #include "flow/dispatch.h"
 #include "flow/launch.h"
 #include "flow/once.h"
@@ -298,7 +297,6 @@ static int put(struct intake *in)
 	p->outcome = in->payload.outcome;
 	p->delivery = in->payload.delivery;
 	p->received_usec = in->message->received_usec;
-	p->due_usec = clock_steady_usec();
 	p->payload = in->message->body;
 	p->test = is_test(in->flow, in->message);
 	p->reopen = in->source->reopen;

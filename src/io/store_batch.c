@@ -49,6 +49,9 @@ static const struct {
 
 static bool is(const struct store_op *op, int trait)
 {
+	/* What is ignored is a question: is its token one of ours? */
+	if (op->kind == STORE_PUT && container_of(op, struct store_put, op)->ignore)
+		return trait == READS;
 	return kinds[op->kind].traits & trait;
 }
 

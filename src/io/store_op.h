@@ -117,6 +117,7 @@ enum store_verdict {
 	STORE_LATE,          /* pending after terminal: recorded */
 	STORE_HELD,          /* Confirm=yes: recorded, nothing moved */
 	STORE_UNVERIFIED, /* token_hash is no token of this source, or of another job */
+	STORE_IGNORED,    /* as asked by `ignore` */
 };
 
 /* A hook that wants this callback if it moves the job. */
@@ -132,7 +133,6 @@ struct store_put {
 	const char *source, *id, *status; /* status NULL = none */
 	enum outcome outcome;
 	int64_t received_usec; /* wall clock */
-	int64_t due_usec;      /* of the runs made waiting; clock_steady_usec() */
 	struct bytes payload;
 	const char *delivery; /* or NULL */
 	const char *fields;   /* JSON text kept for Export=, or NULL */
@@ -140,6 +140,8 @@ struct store_put {
 	bool reopen;
 	bool hold;      /* Confirm=yes and this is the sender's word */
 	bool confirmed; /* this is the source's own answer */
+	bool ignore;    /* Where= does not match: only the token is verified; nothing is
+			   recorded, nothing bound */
 	const unsigned char
 		*token_hash; /* 32 bytes that must name a minted token; NULL = verified */
 	struct store_wish *wishes;

@@ -357,6 +357,9 @@ static void test_full_disk(void **state)
 		assert_int_equal(run(&ping.op, STORE_PING), 0);
 		assert_false(is_stored("refused"));
 		assert_int_equal(try_put("refused"), -ENOSPC);
+		struct store_put ignored = new_put("ignored", "OK", OUTCOME_SUCCESS);
+		ignored.ignore = true;
+		assert_int_equal(run(&ignored.op, STORE_PUT), 0);
 		usleep(10000);
 	}
 	assert_false(settled || claimed);
