@@ -210,10 +210,12 @@ struct store_due {
 };
 
 /* A hook that is gone from the configuration: its waiting runs become dead, "no such
- * hook". */
+ * hook", and make the runs of `dead_wishes` as a settle does. */
 struct store_orphans {
 	struct store_op op;
 	const char *hook;
+	struct store_wish *dead_wishes; /* .run is the last one made */
+	size_t n_dead_wishes;
 	/* out */
 	uint64_t n_died;
 	uint64_t n_committed; /* the store's */

@@ -109,8 +109,8 @@ static int is_in_chain(struct store *s, const char *hook, const struct row *dead
 	return 0;
 }
 
-static int make_dead_letters(struct store *s, const struct row *dead,
-	struct store_wish *wishes, size_t n, bool tell)
+static int make_dead_letters(
+	struct store *s, const struct row *dead, struct store_wish *wishes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint64_t number = 0;
@@ -130,8 +130,7 @@ static int make_dead_letters(struct store *s, const struct row *dead,
 		r = store_add_run(s, &run, &number);
 		if (r)
 			return r;
-		if (tell)
-			wishes[i].run = number;
+		wishes[i].run = number;
 	}
 	return 0;
 }
@@ -196,7 +195,7 @@ int store_exec_settle(struct store *s, struct store_op *op)
 	r = settle(s, &row, &to);
 	if (r || o->state != RUN_DEAD)
 		return r;
-	return make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes, true);
+	return make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
 }
 
 struct due {
@@ -354,6 +353,8 @@ int store_exec_orphans(struct store *s, struct store_op *op)
 	struct store_orphans *o = container_of(op, struct store_orphans, op);
 	struct due due = {0};
 
+	for (size_t i = 0; i < o->n_dead_wishes && !o->n_committed; i++)
+		o->dead_wishes[i].run = 0;
 	for (int i = 0; i < DEATHS_MAX; i++) {
 		int r = first_run(s, SQL_RUNS_DUE, o->hook, INT64_MAX, &due);
 		if (r <= 0)
@@ -362,6 +363,8 @@ int store_exec_orphans(struct store *s, struct store_op *op)
 		r = read_row(s, due.number, &row);
 		if (r == 1)
 			r = end_without_process(s, &row, RUN_DEAD, "no such hook");
+		if (!r)
+			r = make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
 		if (r)
 			return r;
 		o->n_died++;

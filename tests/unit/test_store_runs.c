@@ -381,6 +381,38 @@ static void test_orphans(void **state)
 	store_op_fini(&get.op);
 }
 
+/* Their deaths are told like any other. */
+static void test_orphans_are_mourned(void **state)
+{
+	enum { N = 600 }; /* in two batches */
+	struct store_wish wishes[] = {{.hook = "mourn"}, {.hook = "hook"}};
+	struct store_orphans o = {.hook = "hook",
+		.dead_wishes = wishes,
+		.n_dead_wishes = ARRAY_SIZE(wishes)};
+	char id[16];
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(id, sizeof(id), "job-%u", i);
+		put_run(id, "hook", false);
+	}
+	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
+	assert_int_equal(o.n_died, N);
+	assert_counts(N, 0, 0, N);
+	assert_int_equal(wishes[1].run, 0); /* not of its own deaths */
+	struct store_get_run get = {.run = run_id(wishes[0].run)};
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_string_equal(get.record.hook, "mourn");
+	assert_int_equal(get.record.state, RUN_WAITING);
+	store_op_fini(&get.op);
+	o.hook = "mourn"; /* which nobody is left to tell of */
+	o.n_died = o.n_committed = 0;
+	o.n_dead_wishes = 1;
+	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
+	assert_int_equal(wishes[0].run, 0);
+	assert_counts(0, 0, 0, 2 * N);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +425,7 @@ int main(void)
 		TEST(test_attempt_died_with_us),
 		TEST(test_replay_and_discard),
 		TEST(test_orphans),
+		TEST(test_orphans_are_mourned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
