@@ -91,35 +91,69 @@ void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 
 /* ---- What waits ---- */
 
-static void on_orphans_buried(struct store_op *op)
-{
-	struct store_orphans *o = container_of(op, struct store_orphans, op);
+/* The death of all that waits for a hook that is gone. */
+struct burial {
+	struct store_orphans op;
+	struct dispatch *dispatch;
+	struct config *config; /* holds the names of `mourners` */
+	struct store_wish *mourners;
+	char *hook;
+};
 
-	if (op->result == 0 && o->n_died)
-		log_event(LOG_HOOK_GONE, &(struct log_fields){.hook = op->arg},
+static void free_burial(struct burial *b)
+{
+	config_unref(b->config);
+	free(b->mourners);
+	free(b->hook);
+	free(b);
+}
+
+static void on_buried(struct store_op *op)
+{
+	struct burial *b = op->arg;
+
+	if (op->result == 0 && b->op.n_died) {
+		log_event(LOG_HOOK_GONE, &(struct log_fields){.hook = b->hook},
 			"Hook %s is not configured any more; its %llu waiting runs are "
-			"dead and "
-			"can be replayed",
-			(char *)op->arg, (unsigned long long)o->n_died);
-	free(op->arg);
+			"dead "
+			"and can be replayed",
+			b->hook, (unsigned long long)b->op.n_died);
+		dispatch_wake_mourners(b->dispatch);
+	}
 	store_op_fini(op);
-	free(o);
+	free_burial(b);
+}
+
+/* The runs of one hook may be of many sources: only who asks for every source is told. */
+static bool choose_mourners(struct burial *b)
+{
+	const struct config *c = b->config;
+
+	b->mourners = calloc(c->n_hooks ? c->n_hooks : 1, sizeof(*b->mourners));
+	if (!b->mourners)
+		return false;
+	b->op.dead_wishes = b->mourners;
+	for (size_t i = 0; i < c->n_hooks; i++)
+		if (c->hooks[i]->on_dead && c->hooks[i]->sources.size == 0)
+			b->mourners[b->op.n_dead_wishes++].hook = c->hooks[i]->name;
+	return true;
 }
 
 static void bury_orphans(struct dispatch *d, const char *hook)
 {
-	struct store_orphans *o = calloc(1, sizeof(*o));
-	char *name = o ? bytes_dup(bytes_of(hook)) : NULL;
+	struct burial *b = calloc(1, sizeof(*b));
 
-	if (name) {
-		o->op = (struct store_op){
-			.kind = STORE_ORPHANS, .on_done = on_orphans_buried, .arg = name};
-		o->hook = name;
-		if (store_submit(d->flow->store, &o->op) == 0)
-			return;
-	}
-	free(name);
-	free(o);
+	if (!b)
+		return;
+	b->dispatch = d;
+	b->config = config_ref(d->flow->config);
+	b->hook = bytes_dup(bytes_of(hook));
+	b->op.op = (struct store_op){
+		.kind = STORE_ORPHANS, .on_done = on_buried, .arg = b};
+	b->op.hook = b->hook;
+	if (!b->hook || !choose_mourners(b) ||
+		store_submit(d->flow->store, &b->op.op) < 0)
+		free_burial(b);
 }
 
 static void on_due_known(struct store_op *op);

@@ -1,7 +1,6 @@
 /* From a request to a committed callback; see intake.h. */
 #include "flow/intake.h"
 
-#include "base/clock.h"
 #include "flow/dispatch.h"
 #include "flow/launch.h"
 #include "flow/once.h"
