@@ -40,9 +40,10 @@ static void check_sources(
 		struct bytes name = bytes_of(hook->sources.list[i]);
 		const char *nearest = NULL;
 		size_t best = SIZE_MAX;
-		if (config_source(b->config, name))
+		if (settings_section(b->origins, SECTION_SOURCE, name))
 			continue;
-		for (size_t j = 0; j < b->config->n_sources; j++) {
+		bool told = !findings_full(&b->findings);
+		for (size_t j = 0; told && j < b->config->n_sources; j++) {
 			const char *have = b->config->sources[j]->name;
 			size_t distance = key_distance(name, bytes_of(have));
 			if (distance < best) {
