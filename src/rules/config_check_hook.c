@@ -129,6 +129,18 @@ static void check_statuses(
 				"PermanentExitStatus=: %d is a success", i);
 }
 
+/* What fires for a death is the run's end, not a callback: there is nothing to look at. */
+static void check_on(struct build *b, const struct section *s, const struct hook *hook)
+{
+	if (hook->on_dead && hook->where.size > 0)
+		findings_error(&b->findings, settings_of(s, "Where")->at,
+			"Where= cannot be had beside On=dead: conditions look at a "
+			"callback, and a run that died is none; use a hook of its own");
+	if (hook->on_outcomes >> OUTCOME_LOST & 1)
+		findings_warning(&b->findings, settings_of(s, "On")->at,
+			"On=lost is not supported yet: no job becomes lost");
+}
+
 void config_check_hook(
 	struct build *b, const struct section *section, const struct hook *hook)
 {
@@ -139,4 +151,5 @@ void config_check_hook(
 	check_names(b, section, hook);
 	check_variables(b, section, hook);
 	check_statuses(b, section, hook);
+	check_on(b, section, hook);
 }
