@@ -13,6 +13,7 @@ struct build {
 	struct config_origins *origins;
 	struct config *config;
 	struct findings findings;
+	size_t n_compared; /* words of On= with words of sources */
 };
 
 /* One key of one section on its way from text to `at`, its place in the struct. */

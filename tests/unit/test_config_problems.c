@@ -207,6 +207,13 @@ static const struct complaint warnings[] = {
 	{OPEN "GiveUpAfter=infinity\n", "f:3: GiveUpAfter= is not supported yet: "},
 	{"[Hook h]\nExec=/bin/true\nOn=lost error\n",
 		"f:3: On=lost is not supported yet: no job becomes lost"},
+	{"[Source a]\nPreset=eachlabs\nSecretFile=s\n[Hook h]\nExec=/bin/true\n"
+	 "On=COMPELTED\n",
+		"f:6: On=COMPELTED: no list of its sources holds this status; did you "
+		"mean COMPLETED?\n"},
+	{OPEN "[Source b]\nVerify=none\nSuccessValues=shipped\n[Hook h]\nSource=b a\n"
+	      "Exec=/bin/true\nOn=shipd success canceld\nOn=\nOn=Shiped\n",
+		"f:11: On=Shiped: no list"},
 	{"[Hook h]\nExec=/bin/true --size=${CALLBACK_SIZE}\n",
 		"f:2: Exec=: ${CALLBACK_SIZE} is neither built in nor in "
 		"Export="},
@@ -232,6 +239,14 @@ static void test_nothing_to_say(void **state)
 		"[Daemon]\nPublicURL=https://h\n[Source a]\nPreset=eachlabs\n",
 		"[Hook h]\nExec=/bin/true\nOn=dead\n",
 		"[Hook h]\nExec=/bin/true\nOn=any\nWhere=/a=b\n",
+		/* raw statuses: of another source, in a list, in none, near an unheard one */
+		OPEN "[Hook h]\nExec=/bin/true\nSource=a\nOn=PUSHED merged Success\n",
+		OPEN "[Source b]\nVerify=none\nSuccessValues=compelted\n"
+		     "[Hook h]\nExec=/bin/true\nOn=COMPELTED\n",
+		OPEN "[Source b]\nVerify=none\nSuccessValues=shipped\n"
+		     "[Hook h]\nExec=/bin/true\nSource=a\nOn=shiped\n",
+		OPEN "SuccessValues=200 204\n[Hook h]\nExec=/bin/true\nOn=201\n",
+		OPEN "StatusField=\n[Hook h]\nExec=/bin/true\nOn=complted\n",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
