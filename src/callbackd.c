@@ -111,6 +111,17 @@ static int parse_argv(int argc, char **argv, struct options *o, int *ret_status)
 	return 0;
 }
 
+/* The name of a drop-in may hold anything; what was written in one is escaped already. */
+static void print_problem(const struct config_problem *p)
+{
+	struct text t = TEXT_EMPTY;
+
+	text_add_clean(&t, bytes_of(p->text));
+	fprintf(stderr, "%s%s\n", t.failed || !t.data ? "" : t.data,
+		p->warning ? " (warning)" : "");
+	text_fini(&t);
+}
+
 /* -n and --print-config: no socket, no store, no process. */
 static int check_config(const struct options *o)
 {
@@ -119,8 +130,7 @@ static int check_config(const struct options *o)
 
 	int r = conffile_load(o->config_path, true, &report, &config);
 	for (size_t i = 0; i < report.size; i++)
-		fprintf(stderr, "%s%s\n", report.problems[i].text,
-			report.problems[i].warning ? " (warning)" : "");
+		print_problem(&report.problems[i]);
 	if (r < 0)
 		fprintf(stderr, "callbackd: %s\n", strerrordesc_np(-r));
 	int status = r < 0 ? EX_OSERR : r ? EX_CONFIG : 0;

@@ -304,6 +304,13 @@ def test_reload_and_its_problems(d):
     assert answer.status == 422 and len(answer.json["problems"]) >= 2
     r = d.ctl("reload")
     assert r.returncode == 78 and "Bogus" in r.stderr and "Other" in r.stderr
+    # Escaped once, wherever it is told.
+    d.configure(CONFIG + "Bo\x1bgus=1\n")
+    check = [build_directory() / "callbackd", "-n", "-c", str(d.config)]
+    for answer in (d.ctl("reload"), subprocess.run(check, capture_output=True, text=True, timeout=20, check=False)):
+        assert answer.returncode == 78 and "unknown key Bo\\x1Bgus=" in answer.stderr
+    assert "unknown key Bo\\x1Bgus=" in d.control("POST", "/v1/reload").json["problems"][0]
+    until(lambda: "unknown key Bo\\x1Bgus=" in d.stderr)
     send(d, "still")
 
 
