@@ -33,8 +33,6 @@ void call_unref(struct call *c)
 {
 	if (--c->refs > 0)
 		return;
-	if (c->ask.op.on_done)
-		store_op_fini(&c->ask.op);
 	if (c->control)
 		LIST_REMOVE(c, entry);
 	for (size_t i = 0; i < CALL_NAMES_MAX; i++)
@@ -62,6 +60,13 @@ void call_over(struct call *c)
 	call_unref(c);
 }
 
+static void free_results(struct call *c)
+{
+	if (c->ask.op.on_done)
+		store_op_fini(&c->ask.op);
+	c->ask.op.on_done = NULL;
+}
+
 static void on_done(struct store_op *op)
 {
 	struct call *c = op->arg;
@@ -69,13 +74,14 @@ static void on_done(struct store_op *op)
 	c->asking = false;
 	if (c->control)
 		c->on_answer(c);
+	if (!c->asking) /* else the next question stands there */
+		free_results(c);
 	call_unref(c);
 }
 
 void call_prepare(struct call *c, enum store_kind kind)
 {
-	if (c->ask.op.on_done)
-		store_op_fini(&c->ask.op);
+	free_results(c);
 	memset(&c->ask, 0, sizeof(c->ask));
 	c->ask.op.kind = kind;
 }

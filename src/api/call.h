@@ -26,6 +26,8 @@ struct control {
 	struct control_hooks hooks;
 	bool stopping;
 	LIST_HEAD(, call) calls;
+	TAILQ_HEAD(, call) line; /* who waits for a turn to ask for a whole job */
+	unsigned turns;          /* taken */
 };
 
 struct route {
@@ -49,6 +51,7 @@ union call_op {
 
 struct call {
 	LIST_ENTRY(call) entry;
+	TAILQ_ENTRY(call) turn; /* of control->line */
 	struct control *control;
 	struct flow *flow;
 	struct http_request *request; /* NULL when it is over */
@@ -79,7 +82,7 @@ void call_over(struct call *c);
 /*
  * The store's question: prepare it, fill c->ask in, submit. on_answer comes with
  * c->ask.op.result, even if the request is over by then (not if the control is). One at a
- * time. What a former one brought is freed by call_prepare().
+ * time. What it brought is freed when on_answer returns: who waits on keeps nothing.
  */
 void call_prepare(struct call *c, enum store_kind kind);
 void call_ask(struct call *c, void (*on_answer)(struct call *c));

@@ -173,6 +173,7 @@ int control_new(
 	c->flow = flow;
 	c->hooks = *hooks;
 	LIST_INIT(&c->calls);
+	TAILQ_INIT(&c->line);
 	*ret = c;
 	return 0;
 }

@@ -3,7 +3,10 @@
  *
  * A long poll subscribes first and asks the store then, so that nothing can happen in
  * between; each change that may end it asks again, and the end of its time asks a last
- * time.
+ * time. While it waits it holds no answer of the store.
+ *
+ * A whole job may be megabytes, and one change may end a thousand polls: so only a few are
+ * asked for at a time, the others stand in line, and between them the loop serves the rest.
  */
 #include "api/call.h"
 #include "api/json.h"
@@ -16,6 +19,7 @@
 #include <errno.h>
 
 #define WAIT_MAX_USEC   (3600 * USEC_PER_SEC)
+#define TURNS_MAX       4
 #define WITHIN_MAX_USEC (366ull * 86400 * USEC_PER_SEC)
 
 /* ---- List ---- */
@@ -86,6 +90,7 @@ struct poll {
 	bool with_hooks;         /* until its runs are over, too */
 	bool last;  /* no time is left: the next answer is given, whatever it is */
 	bool again; /* something changed while the store was asked */
+	bool in_line;
 	struct feed_wait *wait;
 	struct event *timer;
 };
@@ -114,9 +119,53 @@ static void answer_jobs(struct call *c, const struct store_get_job *g)
 	call_page(c, "jobs", jobs, 0);
 }
 
-static void on_job(struct call *c)
+static void on_job(struct call *c);
+
+static void ask_for_job(struct call *c)
 {
-	const struct store_get_job *g = &c->ask.get_job;
+	struct control *control = c->control;
+	struct poll *p = c->data;
+
+	if (c->asking)
+		p->again = true;
+	if (c->asking || p->in_line || !c->request || c->answered)
+		return;
+	if (control->turns >= TURNS_MAX) {
+		p->in_line = true;
+		TAILQ_INSERT_TAIL(&control->line, c, turn);
+		return;
+	}
+	control->turns++;
+	call_prepare(c, STORE_GET_JOB);
+	c->ask.get_job.source = p->source;
+	c->ask.get_job.id = p->id;
+	call_ask(c, on_job);
+	if (!c->asking) /* it does not even take the question, and none in line */
+		control->turns--;
+}
+
+static void leave_line(struct call *c)
+{
+	struct poll *p = c->data;
+
+	if (p->in_line)
+		TAILQ_REMOVE(&c->control->line, c, turn);
+	p->in_line = false;
+}
+
+static void end_turn(struct control *control)
+{
+	struct call *next;
+
+	control->turns--;
+	while (control->turns < TURNS_MAX && (next = TAILQ_FIRST(&control->line))) {
+		leave_line(next);
+		ask_for_job(next);
+	}
+}
+
+static void answer(struct call *c, const struct store_get_job *g)
+{
 	struct poll *p = c->data;
 	bool ended = p->last;
 
@@ -132,10 +181,7 @@ static void on_job(struct call *c)
 		ended = true; /* an id of several sources: the asker has to choose */
 	if (!ended && p->again) {
 		p->again = false;
-		call_prepare(c, STORE_GET_JOB);
-		c->ask.get_job.source = p->source;
-		c->ask.get_job.id = p->id;
-		call_ask(c, on_job);
+		ask_for_job(c);
 	} else if (!ended) {
 		return;
 	} else if (!p->source) {
@@ -149,18 +195,10 @@ static void on_job(struct call *c)
 	}
 }
 
-static void ask_for_job(struct call *c)
+static void on_job(struct call *c)
 {
-	struct poll *p = c->data;
-
-	if (c->asking) {
-		p->again = true;
-		return;
-	}
-	call_prepare(c, STORE_GET_JOB);
-	c->ask.get_job.source = p->source;
-	c->ask.get_job.id = p->id;
-	call_ask(c, on_job);
+	answer(c, &c->ask.get_job);
+	end_turn(c->control);
 }
 
 static void on_change(void *arg, const struct store_change *change)
@@ -186,6 +224,7 @@ static void on_poll_over(struct call *c)
 {
 	struct poll *p = c->data;
 
+	leave_line(c);
 	feed_wait_free(p->wait);
 	p->wait = NULL;
 	if (p->timer)
@@ -328,6 +367,7 @@ void control_jobs_expect(struct call *c)
 		call_error(c, 503, "out of memory");
 		return;
 	}
+	c->on_over = on_poll_over;
 	call_prepare(c, STORE_EXPECT);
 	e->source = c->names[0];
 	e->id = c->names[1];
