@@ -51,6 +51,22 @@ static void let_go(struct call *c)
 	c->on_over = NULL;
 	if (on_over)
 		on_over(c);
+	if (c->lasting && c->control)
+		c->control->lasting--;
+	c->lasting = false;
+}
+
+int call_last(struct call *c)
+{
+	if (c->control->lasting >= CALL_LASTING_MAX) {
+		call_error(c, 503,
+			"%d long polls and watches are waiting: no more are taken",
+			CALL_LASTING_MAX);
+		return -EBUSY;
+	}
+	c->control->lasting++;
+	c->lasting = true;
+	return 0;
 }
 
 void call_over(struct call *c)

@@ -11,13 +11,15 @@
 #define API_CALL_H
 
 #include "api/control.h"
+#include "base/text.h"
 #include "io/store_op.h"
 
 #include <jansson.h>
 #include <sys/queue.h>
 
-#define CALL_NAMES_MAX 2
-#define CALL_KEPT_MAX  8
+#define CALL_LASTING_MAX 1024 /* long polls and watches at a time; callbackd(8) */
+#define CALL_NAMES_MAX   2
+#define CALL_KEPT_MAX    8
 
 struct call;
 
@@ -28,6 +30,10 @@ struct control {
 	LIST_HEAD(, call) calls;
 	TAILQ_HEAD(, call) line; /* who waits for a turn to ask for a whole job */
 	unsigned turns;          /* taken */
+	unsigned lasting;        /* calls */
+	/* The change that watchers were told last, as their line: made once for all of them. */
+	uint64_t line_seq;
+	struct text change_line;
 };
 
 struct route {
@@ -60,7 +66,7 @@ struct call {
 	unsigned refs;
 	bool answered; /* the request may still be there, until it is sent */
 	bool streaming;
-	bool lasting; /* a long poll or a watch: ended when the daemon stops */
+	bool lasting; /* a long poll or a watch: by call_last() */
 
 	/* Of the handler: what to let go when it is answered or over. May be NULL. */
 	void (*on_over)(struct call *c);
@@ -78,6 +84,9 @@ int call_new(struct call **ret, struct control *control, struct http_request *re
 void call_unref(struct call *c);
 /* The request is over: from here on nobody is answered. */
 void call_over(struct call *c);
+/* It is going to last: counted until it is answered or over. 0, or answered: there are too
+ * many. */
+int call_last(struct call *c) MUST_CHECK;
 
 /*
  * The store's question: prepare it, fill c->ask in, submit. on_answer comes with

@@ -210,5 +210,6 @@ void control_free(struct control *c)
 		LIST_REMOVE(call, entry);
 		call->control = NULL;
 	}
+	text_fini(&c->change_line);
 	free(c);
 }

@@ -244,7 +244,6 @@ static int begin_to_wait(struct call *c, uint64_t usec)
 	p->timer = evtimer_new(c->flow->base, on_time, c);
 	if (!p->timer || evtimer_add(p->timer, &tv) < 0)
 		return -ENOMEM;
-	c->lasting = true;
 	return feed_wait_new(c->flow->feed, p->source, p->id, on_change, c, &p->wait);
 }
 
@@ -270,6 +269,8 @@ static void get(struct call *c, const char *source, const char *id)
 		return;
 	}
 	p->last = wait_usec == 0;
+	if (!p->last && call_last(c) < 0)
+		return;
 	if (!p->last && begin_to_wait(c, wait_usec) < 0) {
 		call_error(c, 503, "out of memory");
 		return;

@@ -1,6 +1,7 @@
 """The control socket under many askers: what a wait costs, what one that never reads costs,
 and that a stop leaves nobody without an answer."""
 
+import http.client
 import json
 import socket
 import threading
@@ -63,3 +64,56 @@ def test_a_long_poll_keeps_no_payload(d):
     for s in polls:
         assert s.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
         s.close()
+
+
+def changes_of(s):
+    """What a watch says, behind its head and between the sizes of its chunks."""
+    for line in s.makefile("rb"):
+        if line.startswith(b"{"):
+            yield json.loads(line)
+
+
+def test_watchers_that_never_read_cost_little(d):
+    watchers, count = 60, 1500
+    before = rss(d)
+    watches = [ask(d, "/v1/watch?after=0") for _ in range(watchers)]
+    waiting(d, watchers)
+    c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=30)
+    for i in range(count):  # a megabyte a watcher
+        c.request("POST", "/callback/s", json.dumps({"id": f"{i:0200}", "status": "x" * 200}))
+        assert c.getresponse().read() == b"{}"
+    c.close()
+    time.sleep(0.3)
+    assert rss(d) - before < 20 * MIB
+    for _, change in zip(range(count), changes_of(watches[0])):  # and nothing is lost
+        assert int(change["job"]["id"]) == _
+    for s in watches:
+        s.close()
+
+
+def test_a_line_longer_than_the_room_is_told(run_daemon):
+    d = run_daemon(CONFIG + "[Hook h]\nExec=/bin/false\nRetries=0\n")
+    d.post("/callback/s", '{"id":"j","status":"completed"}')
+    (run,) = d.control("GET", "/v1/jobs/s/j?wait=10&hooks=yes").json["runs"]
+    s = ask(d, "/v1/watch")
+    waiting(d, 1)
+    reason = "r" * 200000
+    answer = d.control("POST", f"/v1/runs/{run['run']}/discard", {"reason": reason})
+    assert answer.status == 200
+    assert reason in next(changes_of(s))["run"]["reason"]
+    s.close()
+
+
+def test_calls_that_last_have_a_cap(d):
+    polls = [ask(d, f"/v1/jobs/s/{i}?wait=600" if i % 2 else "/v1/watch") for i in range(1024)]
+    waiting(d, 1024)
+    for path in ("/v1/watch", "/v1/jobs/s/x?wait=5", "/v1/jobs?id=x&wait=5"):
+        answer = d.control("GET", path)
+        assert answer.status == 503 and "1024" in answer.json["error"]
+    assert d.control("GET", "/v1/jobs/s/x").status == 404  # what does not last is served
+    polls.pop().close()
+    waiting(d, 1023)
+    assert d.control("GET", "/v1/jobs/s/x?wait=0.01").status == 404
+    for s in polls:
+        s.close()
+    waiting(d, 0)
