@@ -117,3 +117,63 @@ def test_calls_that_last_have_a_cap(d):
     for s in polls:
         s.close()
     waiting(d, 0)
+
+
+UPLOADS = """
+[Source up]
+Preset=eachlabs
+UploadURL=http://127.0.0.1:{port}/
+UploadOwner=o
+APIKeyFile=key
+"""
+
+
+def said(s):
+    """The whole answer: the connection ends behind it."""
+    answer = b"".join(iter(lambda: s.recv(65536), b""))
+    s.close()
+    return answer
+
+
+def test_a_stop_answers_what_is_in_flight(run_daemon):
+    service = socket.create_server(("127.0.0.1", 0))  # takes an upload, and never answers
+    d = run_daemon(CONFIG + UPLOADS.format(port=service.getsockname()[1]), files={"key": "k\n"})
+    upload = ask(d, "/nowhere")  # a connection that is kept
+    assert b"404" in upload.recv(65536)
+    body = b'{"content_type":"image/png"}'
+    head = b"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    upload.sendall(head % len(body) + body)
+    service.settimeout(10)
+    busy, _ = service.accept()
+    watch = ask(d, "/v1/watch")
+    assert b" 200 OK" in watch.recv(65536)
+    late = socket.socket(socket.AF_UNIX)  # its body is not here yet
+    late.settimeout(20)
+    late.connect(d.control_socket)
+    late.sendall(head % len(body) + body[:5])
+    waiting(d, 1)
+    start = time.monotonic()
+    d.process.terminate()
+    answers = [said(upload), said(late)]
+    assert d.process.wait(15) == 0
+    assert time.monotonic() - start < 5
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 503 ") and b'"the daemon is stopping"' in answer
+    assert said(watch).endswith(b"0\r\n\r\n")
+    busy.close()
+    service.close()
+
+
+def test_a_stop_answers_what_the_store_still_works_on(d):
+    """The questions that come with the signal: each gets its answer, or a 503."""
+    askers = [ask(d, "/v1/jobs/s/none") for _ in range(40)]
+    for s in askers:
+        assert b" 404 " in s.recv(65536)
+    d.process.send_signal(19)  # SIGSTOP: all of it is there at once
+    for i, s in enumerate(askers):
+        s.sendall(f"PUT /v1/jobs/s/e{i} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+    d.process.terminate()
+    d.process.send_signal(18)
+    for answer in map(said, askers):
+        assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 ")), answer
+    assert d.process.wait(15) == 0
