@@ -244,8 +244,18 @@ int call_query_span(struct call *c, const char *name, uint64_t *ret_usec)
 	return 0;
 }
 
-int call_body(struct call *c, const json_t **ret)
+static bool is_one_of(const char *name, const char *const *names)
 {
+	for (; *names; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+int call_body(struct call *c, const char *const *members, const json_t **ret)
+{
+	const char *name;
+	json_t *value;
 	struct bytes body = http_message(c->request)->body;
 	const char *problem = "out of memory";
 
@@ -256,6 +266,13 @@ int call_body(struct call *c, const json_t **ret)
 	}
 	if (!json_is_object(c->body)) {
 		call_error(c, 400, "the body is not a JSON object");
+		return -EINVAL;
+	}
+	json_object_foreach(c->body, name, value)
+	{
+		if (is_one_of(name, members))
+			continue;
+		call_error(c, 400, "no such member: %s", name);
 		return -EINVAL;
 	}
 	*ret = c->body;

@@ -110,8 +110,9 @@ int call_query(struct call *c, const char *name, const char **ret) MUST_CHECK;
 int call_query_number(struct call *c, const char *name, uint64_t *ret) MUST_CHECK;
 /* Seconds, or a span with units. */
 int call_query_span(struct call *c, const char *name, uint64_t *ret_usec) MUST_CHECK;
-/* A JSON object; an empty body is an empty object. 0 or answered. */
-int call_body(struct call *c, const json_t **ret) MUST_CHECK;
+/* A JSON object of these members alone (NULL ends the list): a misspelt one is not taken for
+ * one that is absent. An empty body is an empty object. 0 or answered. */
+int call_body(struct call *c, const char *const *members, const json_t **ret) MUST_CHECK;
 /* {"jobs"|"runs":[…],"next":CURSOR|null}; takes `list`, NULL is answered 503. */
 void call_page(struct call *c, const char *key, json_t *list, uint64_t next);
 /* limit= and after= of a list. 0 or answered. */

@@ -324,8 +324,9 @@ static void on_expected(struct call *c)
 /* body {"within": "10min" | SECONDS}. 0, 1 not there, or answered. */
 static int body_within(struct call *c, uint64_t *ret_usec)
 {
+	static const char *const members[] = {"within", NULL};
 	const json_t *body, *within;
-	int r = call_body(c, &body);
+	int r = call_body(c, members, &body);
 
 	if (r < 0)
 		return r;
