@@ -13,14 +13,14 @@
 #include "base/clock.h"
 #include "base/span.h"
 #include "base/utf8.h"
+#include "flow/expect.h"
 #include "flow/feed.h"
 #include "io/log.h"
 
 #include <errno.h>
 
-#define WAIT_MAX_USEC   (3600 * USEC_PER_SEC)
-#define TURNS_MAX       4
-#define WITHIN_MAX_USEC (366ull * 86400 * USEC_PER_SEC)
+#define WAIT_MAX_USEC (3600 * USEC_PER_SEC)
+#define TURNS_MAX     4
 
 /* ---- List ---- */
 
@@ -374,7 +374,7 @@ void control_jobs_expect(struct call *c)
 	e->source = c->names[0];
 	e->id = c->names[1];
 	e->now_usec = clock_wall_usec();
-	e->ask_at_usec = within < WITHIN_MAX_USEC ? e->now_usec + (int64_t)within : 0;
+	e->ask_at_usec = expect_ask_at_usec(within);
 	call_ask(c, on_expected);
 }
 
