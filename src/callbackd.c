@@ -50,6 +50,7 @@ struct daemon {
 	struct pulse *pulse;
 	struct event *on_term, *on_int, *on_hup, *reload;
 	unsigned open_parts; /* of an orderly stop: doors and dispatch */
+	bool control_drained;
 };
 
 /* ---- Options ---- */
@@ -438,14 +439,39 @@ static void free_event(struct event *e)
 		event_free(e);
 }
 
+static void on_control_drained(void *arg)
+{
+	struct daemon *d = arg;
+
+	d->control_drained = true;
+	event_base_loopbreak(d->flow.base);
+}
+
+/* Who asked on the control socket gets the answer, or a 503, on the wire: all parts are still
+ * there, the store has a moment for what it works on. */
+static void drain_control(struct daemon *d)
+{
+	const struct timeval moment = {.tv_sec = 1};
+
+	event_base_loop(d->flow.base, EVLOOP_NONBLOCK); /* what came with the signal */
+	control_stop(d->control);
+	listeners_drain_control(&d->listeners, on_control_drained, d);
+	event_base_loopexit(d->flow.base, &moment);
+	if (!d->control_drained)
+		event_base_dispatch(d->flow.base);
+	control_end(d->control);
+	if (!d->control_drained)
+		event_base_loop(d->flow.base, EVLOOP_NONBLOCK);
+}
+
 /* In reverse: no new work, what waits is committed and answered, then the rest. */
 static void leave(struct daemon *d)
 {
 	struct flow *flow = &d->flow;
 
 	flow->stopping = true;
-	if (d->control) /* the last answers go out */
-		event_base_loop(flow->base, EVLOOP_NONBLOCK);
+	if (d->control)
+		drain_control(d);
 	if (flow->store)
 		store_close(flow->store);
 	flow->store = NULL;
