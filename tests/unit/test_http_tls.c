@@ -103,7 +103,6 @@ static struct secure secure_open(struct world *w)
 	struct secure s = {.c = client_open(w), .ctx = SSL_CTX_new(TLS_client_method())};
 	static const unsigned char alpn[] = "\x02h2\x08http/1.1";
 
-	SSL_CTX_set_options(s.ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	s.ssl = SSL_new(s.ctx);
 	SSL_set_fd(s.ssl, s.c.fd);
 	SSL_set_alpn_protos(s.ssl, alpn, sizeof(alpn) - 1);
