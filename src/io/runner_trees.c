@@ -18,6 +18,7 @@
 #define WAIT_MSEC      20
 #define SWEEP_MAX_USEC (10 * USEC_PER_SEC)
 #define CATCH_ROUNDS   64
+#define UNSEEN_MAX     8
 #define PATIENCE       500 /* looks, until orphans of others count no more */
 
 /* The kernel's own, as the whole process: nobody stands it still. */
@@ -135,16 +136,20 @@ static uint64_t owner_of_orphan(struct trees *t, const struct tree_process *p)
 
 static uint64_t owner_of(struct trees *t, const struct tree_process *p)
 {
-	for (size_t i = 0; p && i <= t->now.size; i++) {
-		struct tree_entry *e = trees_by_pid(t, p->pid);
+	const struct tree_process *top = p;
 
-		if (e)
-			return e->tag;
-		if (p->owner)
-			return p->owner;
-		if (p->parent == t->runner)
-			return owner_of_orphan(t, p);
-		p = p->parent > 1 ? tree_find(&t->now, p->parent) : NULL;
+	for (size_t i = 0; top && i <= t->now.size; i++) {
+		struct tree_entry *e = trees_by_pid(t, top->pid);
+		uint64_t tag = e ? e->tag : top->owner;
+
+		if (tag)
+			return tag;
+		if (top->parent == t->runner) {
+			tag = owner_of_orphan(t, top);
+			/* A parent that is just dying has no environment any more. */
+			return tag || top == p ? tag : owner_of_orphan(t, p);
+		}
+		top = top->parent > 1 ? tree_find(&t->now, top->parent) : NULL;
 	}
 	return 0;
 }
@@ -379,6 +384,7 @@ static void prune(struct trees *t)
 {
 	struct tree_entry *e, *next;
 
+	t->look_due = false;
 	for (e = TAILQ_FIRST(&t->entries); e; e = next) {
 		bool lives = false;
 
@@ -391,10 +397,21 @@ static void prune(struct trees *t)
 			for (size_t i = 0; i < t->now.size && !lives; i++)
 				lives = t->now.list[i].owner == e->tag &&
 					!t->now.list[i].dead;
-		if (!lives)
+		if (lives) {
+			e->unseen = 0;
+			continue;
+		}
+		/* Without a group to ask, two looks and nobody reaped between them, see
+		 * step_end(); or many looks, for there may be orphans of others. */
+		if (e->leaf[0] || (e->unseen && e->n_orphans == t->n_orphans) ||
+			e->unseen >= UNSEEN_MAX) {
 			trees_forget(t, e);
+			continue;
+		}
+		e->unseen++;
+		e->n_orphans = t->n_orphans;
+		t->look_due = true;
 	}
-	t->look_due = false;
 }
 
 static int sooner(int a, int b)

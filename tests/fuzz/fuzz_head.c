@@ -145,9 +145,12 @@ static void try_chunks(struct bytes input)
 	llhttp_init(&p, HTTP_REQUEST, &settings);
 	p.data = &s;
 	CHECK(llhttp_execute(&p, head, sizeof(head) - 1) == HPE_OK);
-	/* llhttp has no obs-text in quoted extensions; the listener then says 400. */
+	/* llhttp 8.1 also refuses (measured) a quoted pair in an extension, a token value
+	 * before another extension, and a second Content-Length in trailers; the listener
+	 * then says 400. A body with neither extensions nor trailers both must take: its
+	 * last CRLF is all the overhead it has. */
 	if (llhttp_execute(&p, input.data, used) != HPE_PAUSED) {
-		CHECK(whole.overhead > 0);
+		CHECK(whole.overhead > 2);
 		return;
 	}
 	CHECK(llhttp_get_error_pos(&p) == input.data + used);

@@ -313,9 +313,12 @@ static const char *const unsound[] = {
 	"Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n c\r\n\r\n",
 	"POST /echo HTTP/1.1\r\n" H
 	"Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\rc\r\n\r\n",
-	/* the second opinion: llhttp has no obs-text there */
+	/* Sound by RFC 9112, 7.1.1, but llhttp 8.1 refuses both (measured): its opinion
+	 * counts too. */
 	"POST /echo HTTP/1.1\r\n" H
-	"Transfer-Encoding: chunked\r\n\r\n1;a=\"\xee\"\r\na\r\n0\r\n\r\n",
+	"Transfer-Encoding: chunked\r\n\r\n1;a=b;c\r\na\r\n0\r\n\r\n",
+	"POST /echo HTTP/1.1\r\n" H
+	"Transfer-Encoding: chunked\r\n\r\n1;a=\"\\b\"\r\na\r\n0\r\n\r\n",
 	"GET /echo\r\n\r\n",
 	"GET /echo HTTP/1.1\nHost: a\n\n",
 	"GET /echo HTTP/2.0\r\n\r\n",
@@ -384,9 +387,15 @@ static void test_second_opinion(void **state)
 					    &r->head, &reason));
 		r->head.message.method = (struct bytes){theirs.data, 4};
 		int v = request_second_opinion(r, theirs);
-		free(r);
 		if (v != table[i].expected)
 			fail_msg("%s: %d", table[i].theirs, v);
+		if (i == 0) { /* the other way round: ours is chunked */
+			r->head.chunked = true;
+			r->seen_head = r->seen_end = false;
+			r->seen_fields = 0;
+			assert_int_equal(request_second_opinion(r, theirs), -EBADMSG);
+		}
+		free(r);
 	}
 }
 

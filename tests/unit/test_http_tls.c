@@ -79,6 +79,10 @@ static SSL_CTX *server_context(const char *ca)
 	int64_t left = expires - clock_wall_usec();
 	assert_true(left > 3590 * (int64_t)USEC_PER_SEC &&
 		    left < 3610 * (int64_t)USEC_PER_SEC);
+	/* Asked for by name: the machine's own policy may refuse old versions already. */
+	assert_int_equal(SSL_CTX_get_min_proto_version(ctx), TLS1_2_VERSION);
+	assert_true(SSL_CTX_get_options(ctx) & SSL_OP_NO_RENEGOTIATION);
+	assert_true(SSL_CTX_get_mode(ctx) & SSL_MODE_RELEASE_BUFFERS);
 	return ctx;
 }
 
