@@ -293,8 +293,15 @@ void conn_late(struct http_conn *c)
 		server_refused(s, c->peer, 0, "handshake too slow");
 		conn_close(c);
 		break;
-	case CONN_HEAD: conn_refuse(c, 408, "head too slow"); break;
-	case CONN_BODY: conn_refuse(c, 408, "body too slow"); break;
+	case CONN_HEAD:
+	case CONN_BODY:
+		if (s->draining)
+			conn_refuse(c, 503, "stopping");
+		else
+			conn_refuse(c, 408,
+				c->state == CONN_HEAD ? "head too slow"
+						      : "body too slow");
+		break;
 	case CONN_BUSY: conn_refuse(c, 503, "no answer in time"); break;
 	case CONN_WRITE:
 		server_refused(

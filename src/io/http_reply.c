@@ -132,9 +132,12 @@ static bool send_text(struct http_conn *c, struct text *t)
 static void finish_answer(struct http_conn *c, bool sent)
 {
 	size_t size = evbuffer_get_length(bufferevent_get_output(c->bev));
+	uint64_t now = clock_mono_usec(), usec = conn_rate_deadline(c, now, size);
 
 	conn_set_state(c, CONN_WRITE);
-	conn_deadline(c, conn_rate_deadline(c, clock_mono_usec(), size));
+	if (c->server->draining && usec > now + HTTP_DRAIN_REST_USEC)
+		usec = now + HTTP_DRAIN_REST_USEC;
+	conn_deadline(c, usec);
 	if (!sent)
 		conn_doom(c);
 }
