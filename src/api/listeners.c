@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <openssl/ssl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Takes fd over, also on failure. */
@@ -105,16 +106,42 @@ static int load_tls(const struct config *c, struct ssl_ctx_st **ret,
 	return r == -ENOMEM ? r : r < 0 ? -EINVAL : 0;
 }
 
+/* Descriptors that are not the public's: the store, the runner, fetches, hooks, the control
+ * socket. What they need beyond that the listeners' own reserve must bear. */
+static uint64_t own_descriptors(const struct config *c)
+{
+	return 64 + 4 * (uint64_t)c->max_concurrent;
+}
+
+static void clamp_connections(const struct config *c, struct config_limits *limits)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
+		return;
+	uint64_t own = own_descriptors(c),
+		 room = r.rlim_cur > 2 * own ? r.rlim_cur - own : r.rlim_cur / 2;
+	if (limits->max_connections <= room)
+		return;
+	log_event(LOG_CONFIG_WARNING, NULL,
+		"MaxConnections=%llu is more than the limit of %llu descriptors "
+		"(LimitNOFILE=) has room for: %llu it is",
+		(unsigned long long)limits->max_connections,
+		(unsigned long long)r.rlim_cur, (unsigned long long)room);
+	limits->max_connections = (typeof(limits->max_connections))room;
+}
+
 static int configure(struct listeners *l, const struct config *c)
 {
 	/* The control socket is for people with the permission: no proxies, ample limits. */
-	struct config_limits control = c->limits;
+	struct config_limits public = c->limits, control = c->limits;
 	const struct cidr_list none = {0};
 
+	clamp_connections(c, &public);
 	control.max_connections_per_address = control.max_connections;
 	control.max_requests_per_connection = UINT32_MAX;
 	int r = http_server_configure(
-		l->public, &c->limits, &c->trusted_proxy, c->proxy_protocol);
+		l->public, &public, &c->trusted_proxy, c->proxy_protocol);
 	return r < 0 ? r : http_server_configure(l->control, &control, &none, false);
 }
 
@@ -176,6 +203,8 @@ int listeners_reconfigure(struct listeners *l, const struct config *old,
 	if (r == 0 && tls) {
 		http_server_set_tls(l->public, tls);
 		l->certificate_expires_usec = expires_usec;
+		log_event(LOG_TLS_RELOADED, NULL,
+			"TLSCertificateFile= was read again; new connections use it");
 	}
 	SSL_CTX_free(tls);
 	if (r == 0 && (!same_words(&old->listen, &c->listen) ||

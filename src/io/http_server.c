@@ -192,9 +192,8 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	event_add(s->rest, &rest);
 	if (s->short_usec == 0 || now - s->short_usec > HTTP_ACCEPT_TOLD_USEC)
 		server_refused(s, "", 0,
-			error == EMFILE || error == ENFILE
-				? "out of descriptors: connections wait"
-				: "accept failed: connections wait");
+			error == EMFILE || error == ENFILE ? "out of descriptors"
+							   : "accept failed");
 	s->short_usec = now;
 }
 
