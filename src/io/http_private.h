@@ -96,6 +96,7 @@ struct http_conn {
 	unsigned n_requests;
 	unsigned lingered_bytes;
 	bool tcp : 1, trusted : 1;
+	bool paused : 1; /* reading is: more came while one request was in flight */
 	bool eof : 1;    /* the peer will send nothing more */
 	bool broken : 1; /* the peer is gone: nothing can be sent either */
 	bool close : 1;  /* after the answer that is being written */
