@@ -253,7 +253,7 @@ static void on_end_of_stream(struct http_conn *c, bool error)
 		break;
 	case CONN_WRITE:
 		bufferevent_disable(c->bev, EV_READ);
-		if (error)
+		if (c->broken)
 			conn_close(c);
 		break;
 	case CONN_HANDSHAKE:
@@ -277,7 +277,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		conn_set_state(c, CONN_IDLE);
 	} else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
 		ERR_clear_error();
-		on_end_of_stream(c, (what & BEV_EVENT_ERROR) != 0);
+		/* A reset under a TLS write is told as the end of a stream. */
+		on_end_of_stream(c, (what & (BEV_EVENT_ERROR | BEV_EVENT_WRITING)) != 0);
 	}
 }
 
