@@ -89,7 +89,9 @@ static void warn_of_expiry(int64_t expires_usec, int64_t now_usec)
 		log_event(LOG_CERTIFICATE_EXPIRES, NULL,
 			"TLSCertificateFile= %s %lld days",
 			expires_usec < now_usec ? "expired since" : "expires within",
-			(long long)((expires_usec - now_usec) / day));
+			(long long)(expires_usec < now_usec
+					    ? (now_usec - expires_usec) / day
+					    : (expires_usec - now_usec + day - 1) / day));
 }
 
 static int load_tls(const struct config *c, struct ssl_ctx_st **ret,
