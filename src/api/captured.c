@@ -5,6 +5,7 @@
 #include "api/captured.h"
 
 #include "base/codec.h"
+#include "rules/head.h"
 #include "rules/target.h"
 
 #include <errno.h>
@@ -73,14 +74,21 @@ static int take_request_line(
 	return 0;
 }
 
+static bool is_name(struct bytes b)
+{
+	for (size_t i = 0; i < b.size; i++)
+		if (!head_is_token_char(b.data[i]))
+			return false;
+	return b.size > 0;
+}
+
 static int take_header(struct captured *c, struct bytes line, unsigned number,
 	char problem[static CAPTURED_PROBLEM_SIZE])
 {
 	struct bytes value;
 	struct bytes name = bytes_split(line, ':', &value);
 
-	if (!value.data || bytes_trim(name).size == 0 ||
-		bytes_trim(name).size != name.size) {
+	if (!value.data || !is_name(name)) {
 		snprintf(problem, CAPTURED_PROBLEM_SIZE,
 			"line %u of the headers is not \"Name: value\"", number);
 		return 1;
