@@ -130,8 +130,7 @@ static void print_source(const struct preset *p)
 	}
 	printf("#Path=/callback/%s\n\n", p->name);
 	if (g) {
-		puts("# What to put into the file, of mode 0600, beside the "
-		     "configuration:");
+		puts("# What belongs into this file, which the daemon alone may read:");
 		print_guide(g->secret, p->name);
 	}
 	printf("SecretFile=%s.secret\n", p->name);
