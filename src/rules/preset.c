@@ -28,9 +28,9 @@ static const struct preset_value eachlabs[] = {
 };
 
 static const struct preset presets[] = {
-	{"eachlabs", "each::labs: storage service, predictions and workflows", "{}",
-		eachlabs, ARRAY_SIZE(eachlabs)},
-	{"generic", "any sender: nothing but the defaults", "{}", NULL, 0},
+	{"eachlabs", "each::labs: storage service, predictions and workflows",
+		"https://docs.eachlabs.ai", "{}", eachlabs, ARRAY_SIZE(eachlabs)},
+	{"generic", "any sender: nothing but the defaults", NULL, "{}", NULL, 0},
 };
 
 const struct preset *preset_at(size_t i)

@@ -15,6 +15,7 @@ struct preset_value {
 
 struct preset {
 	const char *name, *sentence;
+	const char *documentation; /* URL; NULL for none */
 	const char *answer;                /* the 200's body */
 	const struct preset_value *values; /* in the order of the table of keys */
 	size_t n_values;

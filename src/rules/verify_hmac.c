@@ -63,9 +63,17 @@ static int check_age(const struct scheme_input *in, struct bytes text,
 		return scheme_refuse(reason, "timestamp is not a number of seconds");
 	bool past = then <= now;
 	uint64_t apart = past ? (uint64_t)(now - then) : (uint64_t)(then - now);
-	if (tolerance == SPAN_FOREVER || apart <= tolerance)
+	bool fresh = tolerance == SPAN_FOREVER || apart <= tolerance;
+	trace_timestamp(in->trace, then, fresh);
+	if (fresh && !in->trace)
 		return 0;
 	CLEANUP(freep) char *allowed = span_format_usec(tolerance);
+	if (fresh) {
+		trace_say(in->trace, TRACE_GOOD,
+			"timestamp is %s %s, within Tolerance=%s", format_age(apart, age),
+			past ? "old" : "ahead", allowed ? allowed : "");
+		return 0;
+	}
 	return scheme_refuse(reason, "timestamp is %s %s, Tolerance=%s",
 		format_age(apart, age), past ? "old" : "ahead", allowed ? allowed : "");
 }
@@ -138,6 +146,11 @@ static int gather(const struct scheme_input *in, struct signatures *given,
 		return 1;
 	if (signatures_parse(rule, value, given, &problem) != 0)
 		return scheme_refuse(reason, "header %s %s", rule->place.name, problem);
+	trace_say(in->trace, TRACE_GOOD,
+		"header %s is there once and lists %zu signature%s%s", rule->place.name,
+		given->size, given->size == 1 ? "" : "s",
+		given->n_unfit ? ", and some that are not of that length and encoding"
+			       : "");
 	if (find_timestamp(in, given, parts, &content->timestamp, reason) != 0)
 		return 1;
 	if ((parts & CONTENT_ID) && find_id(in, &content->id, reason) != 0)
@@ -179,6 +192,9 @@ int scheme_hmac(const struct scheme_input *in, char reason[static SCHEME_REASON_
 		held |= signatures_hold(&given, mac, mac_size(s->signature.algorithm));
 	}
 	OPENSSL_cleanse(mac, sizeof(mac));
+	trace_say(in->trace, TRACE_NOTE, "%zu key%s tried, each against %zu signature%s",
+		s->n_secrets, s->n_secrets == 1 ? "" : "s", given.size,
+		given.size == 1 ? "" : "s");
 	if (held)
 		return 0;
 	return scheme_refuse(reason, "the signature matches none of %zu key%s",
