@@ -107,12 +107,14 @@ int intake_begin(struct flow *flow, const struct message *m, struct intake **ret
 
 /* ---- What it says, and who wants it ---- */
 
-static bool hook_takes(struct intake *in, const struct hook *h)
+/* 1, 0, or -ENOMEM: the body may be looked into for the first time here. */
+static int hook_takes(struct intake *in, const struct hook *h)
 {
-	const struct payload *p = &in->payload;
+	struct payload *p = &in->payload;
 
-	return hook_wants(h, in->source->name, p->outcome, p->status) &&
-	       condition_list_holds(&h->where, in->message, p->json) == 1;
+	if (!hook_wants(h, in->source->name, p->outcome, p->status))
+		return 0;
+	return condition_list_holds(&h->where, &p->document);
 }
 
 /* Slots are kept for those that may start at once; on_stored gives them back or uses them. */
@@ -121,6 +123,7 @@ static int wish(struct intake *in)
 	const struct config *c = in->config;
 	struct store_put *put = &in->put;
 	CLEANUP(freep) const struct hook **wanting = NULL;
+	size_t n = 0;
 
 	if (c->n_hooks == 0)
 		return 0;
@@ -129,15 +132,18 @@ static int wish(struct intake *in)
 	if (!wanting || !in->wishes)
 		return -ENOMEM;
 	put->wishes = in->wishes;
-	for (size_t i = 0; i < c->n_hooks; i++)
-		if (hook_takes(in, c->hooks[i]))
-			wanting[put->n_wishes++] = c->hooks[i];
-	int r = launch_keep_fields(wanting, put->n_wishes, in->message, &in->fields);
-	if (r < 0) {
-		put->n_wishes = 0;
-		return r;
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < c->n_hooks; i++) {
+		r = hook_takes(in, c->hooks[i]);
+		if (r > 0)
+			wanting[n++] = c->hooks[i];
 	}
-	for (size_t i = 0; i < put->n_wishes; i++)
+	if (r >= 0)
+		r = launch_keep_fields(wanting, n, &in->payload.document, &in->fields);
+	if (r < 0)
+		return r;
+	put->n_wishes = n;
+	for (size_t i = 0; i < n; i++)
 		put->wishes[i] = (struct store_wish){.hook = wanting[i]->name,
 			.start_now = dispatch_reserve(in->flow->dispatch, wanting[i])};
 	return 0;
@@ -332,7 +338,7 @@ void intake_take(struct intake *in, const struct message *m,
 		in->has_payload = true;
 	}
 	if (r == 0 && in->source->where.size) {
-		r = condition_list_holds(&in->source->where, m, in->payload.json);
+		r = condition_list_holds(&in->source->where, &in->payload.document);
 		if (r == 0) {
 			log_debug("callback of %s does not match its Where=, left alone",
 				in->source->name);

@@ -138,7 +138,7 @@ static const struct complaint errors[] = {
 	{OPEN "IdField=form:x\n", "form: fields are not supported yet"},
 	{OPEN "Where=form:x=y\n", "not supported yet"},
 	{OPEN "DeliveryField=form:x\n", "not supported yet"},
-	{OPEN "SuccessValues=\"a\n", "a quote that is not closed"},
+	{OPEN "SuccessValues=\"a\n", "a quote is opened and never closed"},
 	{OPEN "SuccessValues=ok\nErrorValues=bad OK\n",
 		"\"OK\" is one of SuccessValues="},
 	{OPEN "SignatureHeader=form:x\n", "not supported yet"},

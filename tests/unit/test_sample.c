@@ -191,12 +191,14 @@ static void meets_the_conditions(void **state)
 	assert_int_equal(condition_list_add(&f.s.where, "/ref=main", &reason), 0);
 	assert_int_equal(condition_list_add(&f.s.where, "/x!=y", &reason), 0);
 	assert_int_equal(make(&f, json_object()), 0);
-	assert_int_equal(
-		condition_list_holds(&f.s.where, &f.m, json_object_get(NULL, "")),
-		0); /* without the body's JSON it does not hold */
-	json_t *json = json_loadb(f.m.body.data, f.m.body.size, 0, NULL);
-	assert_int_equal(condition_list_holds(&f.s.where, &f.m, json), 1);
-	json_decref(json);
+	struct document d;
+	document_init_json(&d, &f.m, NULL);
+	/* Without the body's JSON it does not hold. */
+	assert_int_equal(condition_list_holds(&f.s.where, &d), 0);
+	document_fini(&d);
+	document_init(&d, &f.m);
+	assert_int_equal(condition_list_holds(&f.s.where, &d), 1);
+	document_fini(&d);
 	tear_down(&f);
 }
 
