@@ -199,14 +199,14 @@ static json_t *steps_of(const struct trace *t)
 }
 
 /* Which hooks would get a run. */
-static json_t *hooks_of(const struct diagnosis *d, const struct payload *p)
+static json_t *hooks_of(const struct diagnosis *d, struct payload *p)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < d->config->n_hooks; i++) {
 		const struct hook *h = d->config->hooks[i];
 		if (hook_wants(h, d->source->name, p->outcome, p->status) &&
-			condition_list_holds(&h->where, d->message, p->json) == 1 &&
+			condition_list_holds(&h->where, &p->document) == 1 &&
 			json_array_append_new(list, json_string(h->name)) < 0) {
 			json_decref(list);
 			return NULL;
@@ -216,14 +216,14 @@ static json_t *hooks_of(const struct diagnosis *d, const struct payload *p)
 }
 
 /* The conditions of Where= that do not hold, as they were written. */
-static json_t *unmet_of(const struct diagnosis *d, const struct payload *p)
+static json_t *unmet_of(const struct diagnosis *d, struct payload *p)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < d->source->where.size; i++) {
 		struct condition *c = &d->source->where.conditions[i];
 		const struct condition_list one = {c, 1};
-		if (condition_list_holds(&one, d->message, p->json) == 1)
+		if (condition_list_holds(&one, &p->document) == 1)
 			continue;
 		if (json_array_append_new(
 			    list, json_sprintf("%s%s%s", c->field.text,

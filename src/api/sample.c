@@ -237,7 +237,8 @@ static int sign(const struct source *s, struct bytes body, const char *id,
 	const char *public_url, int64_t now_usec, const struct text *query,
 	struct sample *ret)
 {
-	const struct sign_input in = {body, id, now_usec, public_url};
+	const struct sign_input in = {
+		.body = body, .id = id, .now_usec = now_usec, .public_url = public_url};
 	int r;
 
 	text_clear(&ret->headers);
