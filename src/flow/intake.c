@@ -6,6 +6,7 @@
 #include "flow/launch.h"
 #include "flow/once.h"
 #include "io/log.h"
+#include "rules/answer.h"
 #include "rules/payload.h"
 #include "rules/route.h"
 #include "rules/verify.h"
@@ -24,6 +25,7 @@ struct intake {
 	struct verify_result verified;
 	struct payload payload;
 	bool has_payload;
+	bool stored; /* and so verified */
 	char *fields;
 	struct store_put put;
 	struct store_wish *wishes;
@@ -51,12 +53,27 @@ void intake_abandon(struct intake *in)
 		intake_free(in);
 }
 
+/*
+ * Did the sender prove itself? Of an upload's own token only the store knows, and what Where=
+ * leaves alone it is not asked about.
+ */
+static bool proven(const struct intake *in)
+{
+	return in->verified.verdict == VERIFY_OK || in->stored;
+}
+
 static void answer(struct intake *in, int status)
 {
-	const char *body = in->source->answer ? in->source->answer : "{}";
+	CLEANUP(text_fini) struct text body = TEXT_EMPTY;
+	struct bytes sent = BYTES_NONE;
 
-	/* The source lives as long as the intake: answer first, free then. */
-	in->on_answer(in->arg, status, status == 200 ? bytes_of(body) : BYTES_NONE);
+	/* Short memory shall not turn what is stored into a failure: the plain answer then. */
+	if (status == 200)
+		sent = answer_make(in->source, proven(in) ? &in->payload.document : NULL,
+			       &body) == 0
+			       ? text_bytes(&body)
+			       : bytes_of("{}");
+	in->on_answer(in->arg, status, sent);
 	intake_free(in);
 }
 
@@ -271,6 +288,7 @@ static void on_stored(struct store_op *op)
 		answer(in, 401);
 		return;
 	}
+	in->stored = true;
 	in->flow->counters.accepted++;
 	if (in->put.verdict != STORE_NEW && in->put.verdict != STORE_MOVED)
 		in->flow->counters.repeated++;

@@ -29,6 +29,10 @@ int scheme_basic(
 	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
 int scheme_hmac(
 	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
+int scheme_standard(
+	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
+int scheme_twilio(
+	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
 
 /* 1, with the reason printed; so that a scheme can end with it. */
 int scheme_refuse(char reason[static SCHEME_REASON_SIZE], const char *format, ...)
