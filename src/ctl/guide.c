@@ -69,7 +69,8 @@ static const struct guide guides[] = {
 		"created."},
 	{"bunny-stream",
 		"Stream, the video library, API, Webhook URL: " TOKEN_URL ".",
-		OWN_TOKEN},
+		OWN_TOKEN " Or the library's read-only API key, where it signs its webhooks: "
+		"the URL then stays without it."},
 	{"github",
 		"Repository (or organization), Settings, Webhooks, Add webhook: the payload "
 		"URL is {url}, the content type application/json.",

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from helpers import hmac_hex, hmac_text, timestamped
+from helpers import hmac_hex, hmac_text, standard_webhooks, timestamped
 
 SECRET = "k-hush-hush-0815"
 STRIPE_LIKE = (
@@ -143,6 +143,30 @@ def test_url_behind_a_proxy(run_daemon):
     signed = hmac_hex(SECRET, "https://cb.example/callback/s?x=1" + BODY)
     _, answer = ask(d, "POST /callback/s?x=1 HTTP/1.1\nHost: cb.example\n" + text_of(signed))
     assert says(answer, "bad", "PublicURL=https://cb.example")
+
+
+def test_other_schemes(run_daemon):
+    whsec = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    d = run_daemon(
+        "[Source w]\nPreset=standard-webhooks\nSecretFile=whsec\n[Source t]\nPreset=twilio\nSecretFile=secret\n",
+        files={**FILES, "whsec": whsec},
+    )
+    head = standard_webhooks(whsec, BODY)
+    _, answer = ask(d, head, source="w")
+    assert (answer["verified"], answer["scheme"]) == (True, "standard-webhooks")
+    assert says(answer, "good", "header webhook-signature", "1 signature") and says(answer, "good", "timestamp is")
+    assert answer["reading"]["delivery"] == "msg_1"
+    _, answer = ask(d, head, BODY + "\n", source="w")
+    assert says(answer, "bad", "without the newline at its end")
+    _, answer = ask(d, standard_webhooks(whsec, BODY, t=int(time.time()) - 600), source="w")
+    assert says(answer, "bad", "10 min old") and says(answer, "note", "only its age is wrong")
+
+    form, host = "CallSid=CA1&CallStatus=completed", "cb.example"
+    signature = hmac_text(SECRET, f"https://{host}/callback/tCallSidCA1CallStatuscompleted", "sha1", "base64")
+    lines = {"Host": host, "Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": signature}
+    _, answer = ask(d, lines, form, source="t")
+    assert says(answer, "bad", "none of 1 key") and says(answer, "bad", f"PublicURL=https://{host}")
+    assert (answer["reading"]["id"], answer["reading"]["outcome"]) == ("CA1", "success")
 
 
 def test_unreadable_body_and_unknown_word(run_daemon):

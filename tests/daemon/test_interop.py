@@ -17,8 +17,8 @@ CASES = {
     "svix": ("svix", "svix", WHSEC, BODY, "IdField=/id\nStatusField=\n"),
     "stripe": ("stripe", "stripe", "whsec_of-stripe-is-no-base64", BODY, ""),
     "octokit": ("octokit", "github", "It's a Secret to Everybody", BODY, ""),
-    "twilio-form": ("twilio", "twilio", "12345", FORM, ""),
-    "twilio-json": ("twilio", "twilio", "12345", BODY, "IdField=/id\nStatusField=\n"),
+    "twilio-form": ("twilio", "twilio", "auth-token-0815", FORM, ""),
+    "twilio-json": ("twilio", "twilio", "auth-token-0815", BODY, "IdField=/id\nStatusField=\n"),
 }
 
 
