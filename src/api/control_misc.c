@@ -81,12 +81,14 @@ static json_t *of_callbacks(const struct flow_counters *k)
 		(json_int_t)k->unreadable);
 }
 
-static json_t *of_last_error(const struct flow *f)
+static json_t *of_last_error(void)
 {
-	if (!f->last_error[0])
+	const struct log_problem p = log_last_problem();
+
+	if (!p.time_usec)
 		return json_null();
-	return json_pack("{s:o, s:o}", "time", json_of_time(f->last_error_usec), "error",
-		json_of_text(bytes_of(f->last_error)));
+	return json_pack("{s:o, s:o}", "time", json_of_time(p.time_usec), "error",
+		json_of_text(bytes_of(p.text)));
 }
 
 void control_misc_status(struct call *c)
@@ -108,7 +110,7 @@ void control_misc_status(struct call *c)
 			of_store(f->store), "runs", of_runs(f), "callbacks",
 			of_callbacks(&f->counters), "log_dropped",
 			(json_int_t)log_dropped(), "waiting_clients",
-			(int)feed_waiting(f->feed), "last_error", of_last_error(f),
+			(int)feed_waiting(f->feed), "last_error", of_last_error(),
 			"sources", names_of_sources(f->config), "hooks",
 			names_of_hooks(f->config)));
 }

@@ -31,14 +31,6 @@ static const struct store_run *newest_run(const struct store_job *j, const char 
 	return found;
 }
 
-static bool names_source(const struct hook *h, const char *source)
-{
-	for (size_t i = 0; i < h->sources.size; i++)
-		if (!strcmp(h->sources.list[i], source))
-			return true;
-	return h->sources.size == 0;
-}
-
 static bool only_pointers(const struct condition_list *l)
 {
 	for (size_t i = 0; i < l->size; i++)
@@ -70,7 +62,7 @@ static char *why_not(const struct hook *h, const struct store_job *j)
 	const char *outcome = outcome_name(j->outcome);
 	const char *where;
 
-	if (!names_source(h, j->source ? j->source : ""))
+	if (!hook_takes_source(h, j->source ? j->source : ""))
 		return strdup("Source= does not name it");
 	if (j->received_usec == 0 && !j->has_payload && j->outcome != OUTCOME_LOST)
 		return strdup("not called back yet");
@@ -102,7 +94,7 @@ static json_t *one(const char *name, const struct hook *h, const struct store_jo
 		why = escaped("its run is dead: ", r->reason);
 	else if (r)
 		why = escaped("its run is ", runstate_name(r->state));
-	else
+	else if (h)
 		why = why_not(h, j);
 	if (!why)
 		return NULL;

@@ -24,6 +24,14 @@ static inline void freep(void *p)
 	free(*(void **)p);
 }
 
+/* Hands a descriptor that is closed on leaving the scope to the caller: return take_fd(&fd); */
+static inline int take_fd(int *fd)
+{
+	int taken = *fd;
+	*fd = -1;
+	return taken;
+}
+
 /* Hands a cleaned-up pointer to the caller: return CONSUME(s); */
 #define CONSUME(pointer)                           \
 	({                                         \

@@ -41,9 +41,6 @@ struct flow {
 	/* What our own test callbacks carry in X-Callbackd-Test, made anew at each start: how they are
 	 * told from a sender's. */
 	char test_nonce[RANDOM_TOKEN_SIZE];
-	char last_error[256]; /* the last thing an operator would want to know; "" = none
-			       */
-	int64_t last_error_usec;
 };
 
 #endif

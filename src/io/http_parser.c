@@ -1,7 +1,8 @@
 /*
  * The second opinion: every request that our own checks take goes through llhttp too, and
  * where the two see different things it is refused. llhttp also decodes the body. It gets
- * exactly one message's bytes and pauses at its end, so that it can be asked where that was.
+ * exactly one message's bytes and pauses at its end, so that it can be asked where that was;
+ * what it thinks of Upgrade comes behind that pause and is not heard (RFC 9110, 7.8).
  */
 #include "io/http_private.h"
 
@@ -29,8 +30,6 @@ static int on_headers(llhttp_t *p)
 	struct http_request *r = p->data;
 
 	r->seen_head = true;
-	p->upgrade =
-		0; /* RFC 9110, 7.8: a server may ignore Upgrade, and this one does */
 	return 0;
 }
 

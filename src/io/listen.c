@@ -112,9 +112,7 @@ static int open_inet(const union address *a, socklen_t size)
 							 &one, sizeof(one)) < 0) ||
 		bind(fd, &a->any, size) < 0 || listen(fd, SOMAXCONN) < 0)
 		return -errno;
-	int opened = fd;
-	fd = -1;
-	return opened;
+	return take_fd(&fd);
 }
 
 /*
@@ -154,9 +152,7 @@ static int open_path(const union address *a, socklen_t size, mode_t mode)
 		unlink(a->un.sun_path);
 		return r;
 	}
-	int opened = fd;
-	fd = -1;
-	return opened;
+	return take_fd(&fd);
 }
 
 int listen_open(const char *address, mode_t mode, int *ret_fd, char **ret_error)

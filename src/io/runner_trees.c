@@ -17,7 +17,7 @@
 #define LOOK_USEC      USEC_PER_SEC /* at most one look at what is left in this time */
 #define WAIT_MSEC      20
 #define SWEEP_MAX_USEC (10 * USEC_PER_SEC)
-#define CATCH_ROUNDS   64
+#define UNSEEN_MAX     8
 #define PATIENCE       500 /* looks, until orphans of others count no more */
 
 /* The kernel's own, as the whole process: nobody stands it still. */
@@ -135,16 +135,20 @@ static uint64_t owner_of_orphan(struct trees *t, const struct tree_process *p)
 
 static uint64_t owner_of(struct trees *t, const struct tree_process *p)
 {
-	for (size_t i = 0; p && i <= t->now.size; i++) {
-		struct tree_entry *e = trees_by_pid(t, p->pid);
+	const struct tree_process *top = p;
 
-		if (e)
-			return e->tag;
-		if (p->owner)
-			return p->owner;
-		if (p->parent == t->runner)
-			return owner_of_orphan(t, p);
-		p = p->parent > 1 ? tree_find(&t->now, p->parent) : NULL;
+	for (size_t i = 0; top && i <= t->now.size; i++) {
+		struct tree_entry *e = trees_by_pid(t, top->pid);
+		uint64_t tag = e ? e->tag : top->owner;
+
+		if (tag)
+			return tag;
+		if (top->parent == t->runner) {
+			tag = owner_of_orphan(t, top);
+			/* A parent that is just dying has no environment any more. */
+			return tag || top == p ? tag : owner_of_orphan(t, p);
+		}
+		top = top->parent > 1 ? tree_find(&t->now, top->parent) : NULL;
 	}
 	return 0;
 }
@@ -290,37 +294,6 @@ static int step_end(struct trees *t, struct tree_entry *e)
 	return 0;
 }
 
-/*
- * Who forks and dies is gone from each number before a look is over. But his parent being
- * dead he is our child, and those are told at once; so he is stopped here, quickly, and
- * the next look finds him standing.
- */
-static void catch_new(struct trees *t)
-{
-	static pid_t pids[1024];
-	unsigned idle = 0;
-
-	for (unsigned i = 0; i < CATCH_ROUNDS && idle < 2; i++) {
-		size_t n = tree_children(pids, ARRAY_SIZE(pids));
-
-		idle++;
-		for (size_t j = 0; j < n; j++) {
-			struct tree_process p = {0};
-			struct tree_entry *e;
-
-			if (trees_by_pid(t, pids[j]) || tree_find(&t->now, pids[j]))
-				continue;
-			if (tree_read(pids[j], &p) < 0 || p.dead)
-				continue;
-			e = trees_by_tag(t, owner_of_orphan(t, &p));
-			if (!e || !e->ending || p.halted)
-				continue;
-			kill(p.pid, SIGSTOP); /* our child: the number is his */
-			idle = 0;
-		}
-	}
-}
-
 static bool is_left_over(void *arg, const struct tree_process *p)
 {
 	struct trees *t = arg;
@@ -379,6 +352,7 @@ static void prune(struct trees *t)
 {
 	struct tree_entry *e, *next;
 
+	t->look_due = false;
 	for (e = TAILQ_FIRST(&t->entries); e; e = next) {
 		bool lives = false;
 
@@ -391,10 +365,21 @@ static void prune(struct trees *t)
 			for (size_t i = 0; i < t->now.size && !lives; i++)
 				lives = t->now.list[i].owner == e->tag &&
 					!t->now.list[i].dead;
-		if (!lives)
+		if (lives) {
+			e->unseen = 0;
+			continue;
+		}
+		/* Without a group to ask, two looks and nobody reaped between them, see
+		 * step_end(); or many looks, for there may be orphans of others. */
+		if (e->leaf[0] || (e->unseen && e->n_orphans == t->n_orphans) ||
+			e->unseen >= UNSEEN_MAX) {
 			trees_forget(t, e);
+			continue;
+		}
+		e->unseen++;
+		e->n_orphans = t->n_orphans;
+		t->look_due = true;
 	}
-	t->look_due = false;
 }
 
 static int sooner(int a, int b)
@@ -429,12 +414,8 @@ int trees_step(struct trees *t)
 	}
 	if (!t->n_ending && !t->sweeping && !prune_due)
 		return wait;
-	if (needs_look(t, prune_due)) {
-		if (look(t) < 0)
-			return WAIT_MSEC;
-		if (t->n_ending)
-			catch_new(t);
-	}
+	if (needs_look(t, prune_due) && look(t) < 0)
+		return WAIT_MSEC;
 	for (e = TAILQ_FIRST(&t->entries); e; e = next) {
 		next = TAILQ_NEXT(e, link);
 		if (e->ending) {

@@ -28,6 +28,7 @@ struct tree_entry {
 	bool exited, ending;
 	struct tree_hunt hunt;
 	unsigned n_ended;   /* by cgroup */
+	unsigned unseen;    /* looks that showed nobody of it */
 	uint64_t n_orphans; /* the book's number at the last look */
 };
 

@@ -39,16 +39,16 @@ int wire_pack(char *const *argv, char *const *envp, const char *directory)
 	struct text t = TEXT_EMPTY;
 	int fd, r;
 
-	while (argv[head.argc])
+	for (char *const *word = argv; *word; word++)
 		head.argc++;
-	while (envp[head.envc])
+	for (char *const *word = envp; *word; word++)
 		head.envc++;
 	text_add(&t, (struct bytes){(const char *)&head, sizeof(head)});
 	text_add(&t, (struct bytes){directory, strlen(directory) + 1});
-	for (uint32_t i = 0; i < head.argc; i++)
-		text_add(&t, (struct bytes){argv[i], strlen(argv[i]) + 1});
-	for (uint32_t i = 0; i < head.envc; i++)
-		text_add(&t, (struct bytes){envp[i], strlen(envp[i]) + 1});
+	for (char *const *word = argv; *word; word++)
+		text_add(&t, (struct bytes){*word, strlen(*word) + 1});
+	for (char *const *word = envp; *word; word++)
+		text_add(&t, (struct bytes){*word, strlen(*word) + 1});
 	fd = t.failed ? -1 : memfd_create("callbackd-command", MFD_CLOEXEC);
 	if (t.failed)
 		r = -ENOMEM;

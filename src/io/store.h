@@ -45,7 +45,8 @@ struct store_options {
  */
 int store_open(struct store **ret, struct event_base *base,
 	const struct store_options *options, char **ret_error) MUST_CHECK;
-/* Commits what waits, calls what is done, checkpoints, closes. */
+/* Commits what waits, calls what is done, checkpoints, closes. After on_fatal it only
+ * frees: nothing is written. Not from within a callback of the store. */
 void store_close(struct store *s);
 
 /*
@@ -55,7 +56,7 @@ void store_close(struct store *s);
 int store_submit(struct store *s, struct store_op *op) MUST_CHECK;
 /* Reload. */
 void store_set_limits(struct store *s, uint64_t retention_usec, uint64_t min_free_bytes);
-/* Count of subscribers > 0 turns on_changes on. */
+/* Is on_changes wanted? The caller counts who watches. */
 void store_watch(struct store *s, bool on);
 
 /* A random name of this store, 8 characters [0-9a-z]: run ids are NAME-NUMBER. */
@@ -64,9 +65,8 @@ const char *store_name(const struct store *s);
 struct store_counts store_counts(const struct store *s);
 /* How many runs of a former life store_open() put back. */
 uint64_t store_recovered(const struct store *s);
-/* Number of commits so far; the watchdog asks whether the writer moved (see store_ping).
- */
-bool store_healthy(
-	const struct store *s); /* false while it cannot commit (disk full, low) */
+/* False while it cannot commit (disk full, low, failed). Whether the writer moves at all is
+ * asked by STORE_PING, which comes back in either case. */
+bool store_healthy(const struct store *s);
 
 #endif

@@ -3,7 +3,9 @@
  * is the first member of each; on_done gets it back on the loop with `result` 0 or
  * negative errno
  * (-ENOSPC disk full or low, -EIO fatal, -ECANCELED the store is closing, -ENOENT nothing
- * by that name, -EBUSY a state forbids it). Strings put in are borrowed until on_done.
+ * by that name, -EBUSY a state forbids it, -ENOMEM, -EINVAL). A record begins zeroed but for
+ * its inputs. Strings put in are borrowed until on_done. Due times are clock_steady_usec(),
+ * all others clock_wall_usec().
  */
 #ifndef IO_STORE_OP_H
 #define IO_STORE_OP_H
@@ -106,10 +108,11 @@ struct store_counts {
 /* ---- STORE_PUT: a verified callback (or an answer of the source) ---- */
 
 enum store_verdict {
-	STORE_NEW,     /* the job was not known */
-	STORE_MOVED,   /* expected, pending or lost before; or pending with a new word */
-	STORE_REPEAT,  /* the same again */
-	STORE_CHANGED, /* the same outcome, another body: recorded */
+	STORE_NEW,    /* the job was not known */
+	STORE_MOVED,  /* expected, pending or lost before; or pending with a new word */
+	STORE_REPEAT, /* byte for byte what is current or was recorded last, or a delivery
+			  id that is known with this outcome and word: counts only */
+	STORE_CHANGED,       /* the same outcome, another body: recorded */
 	STORE_CONTRADICTION, /* another terminal outcome: recorded */
 	STORE_LATE,          /* pending after terminal: recorded */
 	STORE_HELD,          /* Confirm=yes: recorded, nothing moved */
@@ -146,7 +149,8 @@ struct store_put {
 	enum outcome outcome_before; /* OUTCOME_NONE when new */
 	char token_job[256]; /* STORE_UNVERIFIED: the id the token is bound to, "" when
 				unknown */
-	uint64_t deliveries;
+	uint64_t deliveries; /* of the job, this one counted; an answer of the source and
+				`lost` are none */
 };
 
 /* ---- Runs ---- */
@@ -269,7 +273,8 @@ struct store_get_job {
 	struct store_op op;
 	const char *source; /* NULL: of any source */
 	const char *id;
-	/* out: more than one only when source is NULL. None is -ENOENT. */
+	/* out: more than one only when source is NULL. None is -ENOENT. Of many runs the
+	 * newest 1000 come, of their outputs the newest 16 MiB. */
 	struct store_job *jobs;
 	size_t n_jobs;
 };

@@ -317,7 +317,7 @@ static int read_pragma(struct store *s, const char *text, uint64_t *ret)
 	*ret = 0;
 	int code = sqlite3_prepare_v2(s->db, text, -1, &statement, NULL);
 	if (!code) {
-		while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+		while (sqlite3_step(statement) == SQLITE_ROW)
 			*ret = store_sql_number(statement, 0);
 		code = sqlite3_finalize(statement);
 	}

@@ -53,27 +53,23 @@ static int read_row(struct store *s, uint64_t number, struct row *ret)
 	return failed ? -ENOMEM : 1;
 }
 
-static uint64_t *count_of(struct store *s, enum runstate state)
+/* done counts up alone: those before this start are not known. */
+static void count(struct store_counts *c, enum runstate state, int more)
 {
 	switch (state) {
-	case RUN_WAITING: return &s->ahead.waiting;
-	case RUN_RUNNING: return &s->ahead.running;
-	case RUN_DEAD: return &s->ahead.dead;
-	case RUN_DONE:
+	case RUN_WAITING: c->waiting += (uint64_t)more; break;
+	case RUN_RUNNING: c->running += (uint64_t)more; break;
+	case RUN_DEAD: c->dead += (uint64_t)more; break;
+	case RUN_DONE: c->done += more > 0; break;
 	case RUN_NONE:
 	case RUN_STATE_MAX: break;
 	}
-	return NULL;
 }
 
 void store_count_run(struct store *s, enum runstate from, enum runstate to)
 {
-	if (count_of(s, from))
-		--*count_of(s, from);
-	if (count_of(s, to))
-		++*count_of(s, to);
-	if (to == RUN_DONE)
-		s->ahead.done++;
+	count(&s->ahead, from, -1);
+	count(&s->ahead, to, 1);
 }
 
 int store_add_run(struct store *s, const struct store_new_run *run, uint64_t *ret_number)
@@ -355,7 +351,7 @@ int store_exec_discard(struct store *s, struct store_op *op)
 int store_exec_orphans(struct store *s, struct store_op *op)
 {
 	struct store_orphans *o = container_of(op, struct store_orphans, op);
-	struct due due;
+	struct due due = {0};
 
 	for (int i = 0; i < DEATHS_MAX; i++) {
 		int r = first_due(s, o->hook, INT64_MAX, &due);

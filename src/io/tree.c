@@ -210,7 +210,7 @@ bool tree_is_ours(pid_t pid)
 	return stat(path, &st) == 0 && st.st_uid == geteuid();
 }
 
-int tree_read(pid_t pid, struct tree_process *ret)
+static int read_again(pid_t pid, struct tree_process *ret)
 {
 	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r;
@@ -222,7 +222,9 @@ int tree_read(pid_t pid, struct tree_process *ret)
 	return r;
 }
 
-size_t tree_children(pid_t *ret, size_t room)
+/* Children of this thread, the only one that has any; at most `room`. Their numbers are
+ * theirs until we wait for them, so kill(2) is exact. */
+static size_t list_children(pid_t *ret, size_t room)
 {
 	FILE *f = fopen("/proc/thread-self/children", "re");
 	size_t n = 0;
@@ -238,7 +240,7 @@ static bool still_there(const struct tree_process *p)
 {
 	struct tree_process now = {0};
 
-	return tree_read(p->pid, &now) == 0 && now.start_ticks == p->start_ticks;
+	return read_again(p->pid, &now) == 0 && now.start_ticks == p->start_ticks;
 }
 
 int tree_signal(const struct tree_process *p, int signal)
@@ -384,11 +386,13 @@ bool tree_end_children(uint64_t max_usec)
 			;
 		if (pid < 0)
 			return true; /* ECHILD */
-		n = tree_children(pids, ARRAY_SIZE(pids));
+		n = list_children(pids, ARRAY_SIZE(pids));
 		for (size_t i = 0; i < n; i++)
 			kill(pids[i], SIGKILL);
 		if (now_usec() >= deadline)
 			return false;
+		if (n == 0) /* a kernel without that file (CONFIG_PROC_CHILDREN) */
+			poll(NULL, 0, 5);
 		/* Without a pause at first: who forks and dies is quick. */
 		if (++rounds > 100)
 			poll(NULL, 0, 1);

@@ -187,7 +187,7 @@ static void check_urls(
 			"not verify");
 }
 
-/* A word in two lists, both written by hand, cannot be meant. */
+/* A word in two lists, both written by hand, cannot be meant; nor that any is a success. */
 static void check_words(
 	struct build *b, const struct section *s, const struct source *source)
 {
@@ -197,6 +197,10 @@ static void check_words(
 	} lists[] = {{"SuccessValues", &source->success}, {"ErrorValues", &source->error},
 		{"CanceledValues", &source->canceled},
 		{"PendingValues", &source->pending}};
+	if (words_contain_nocase(&source->success, bytes_of("*")))
+		findings_error(&b->findings, settings_of(s, "SuccessValues")->at,
+			"SuccessValues=: * is no word: success is never guessed (with an "
+			"empty StatusField= every callback is one)");
 	for (size_t i = 1; i < ARRAY_SIZE(lists); i++) {
 		const struct setting *later = settings_of(s, lists[i].key);
 		if (later->size == 0 || later->values[0].origin != ORIGIN_FILE)

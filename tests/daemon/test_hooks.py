@@ -78,6 +78,8 @@ def test_another_hook_is_told_of_a_death(run_daemon, recorder):
     send(d, "j")
     (run,) = recorder.wait(1)
     assert (run.HOOK, run.ID) == ("tell", "j")
+    problem = d.control("GET", "/v1/status").json["last_error"]
+    assert "Hook bad is dead" in problem["error"]
 
 
 @pytest.mark.parametrize("command, words", [("/no/such/program", "No such file"), ("/etc/passwd", "Permission denied")])

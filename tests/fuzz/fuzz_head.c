@@ -145,10 +145,14 @@ static void try_chunks(struct bytes input)
 	llhttp_init(&p, HTTP_REQUEST, &settings);
 	p.data = &s;
 	CHECK(llhttp_execute(&p, head, sizeof(head) - 1) == HPE_OK);
-	/* The one thing llhttp refuses beyond ours: fields in trailers that it takes for
-	 * framing. The listener then says 400. */
-	if (llhttp_execute(&p, input.data, used) != HPE_PAUSED)
+	/* llhttp 8.1 also refuses (measured) a quoted pair in an extension, a token value
+	 * before another extension, and a second Content-Length in trailers; the listener
+	 * then says 400. A body with neither extensions nor trailers both must take: its
+	 * last CRLF is all the overhead it has. */
+	if (llhttp_execute(&p, input.data, used) != HPE_PAUSED) {
+		CHECK(whole.overhead > 2);
 		return;
+	}
 	CHECK(llhttp_get_error_pos(&p) == input.data + used);
 	CHECK(s.body == whole.total);
 }

@@ -140,6 +140,29 @@ static void test_failed_write(void **state)
 	assert_false(is_stored("a"));
 }
 
+/* Also of the database, when the log is carried over and nobody waits for anything. */
+static void test_failed_checkpoint(void **state)
+{
+	static char body[64 * 1024];
+	char id[16];
+
+	(void)state;
+	shim.sync_error = SQLITE_IOERR_FSYNC;
+	shim.database_sync_fails = true;
+	for (unsigned i = 0; i < 80; i++) { /* enough to be worth it */
+		struct store_put p = new_put(id, "OK", OUTCOME_SUCCESS);
+		snprintf(id, sizeof(id), "job-%u", i);
+		p.payload = (struct bytes){body, sizeof(body)};
+		assert_int_equal(run(&p.op, STORE_PUT), 0);
+	}
+	while (!fix.fatal)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	close_store();
+	shim.database_sync_fails = false;
+	reopen();
+	assert_true(is_stored("job-79"));
+}
+
 /* Whichever write or sync it is, of log or database: what was answered 0 is there. */
 static void fail_at(int n, bool sync, int error)
 {
@@ -265,7 +288,7 @@ static void test_idle_recovery(void **state)
 	shim.write_countdown = 1;
 	assert_int_equal(try_put("a"), -ENOSPC);
 	shim.write_countdown = 0;
-	for (int i = 0; i < 300 && !store_healthy(fix.store); i++)
+	for (int i = 0; i < 100 && !store_healthy(fix.store); i++)
 		usleep(10000); /* nothing is asked of it */
 	assert_true(store_healthy(fix.store));
 }
@@ -501,6 +524,7 @@ int main(void)
 		TEST(test_reading_does_not_sync),
 		TEST(test_failed_sync),
 		TEST(test_failed_write),
+		TEST(test_failed_checkpoint),
 		TEST(test_every_write),
 		TEST(test_full_disk),
 		TEST(test_idle_recovery),

@@ -292,8 +292,10 @@ static void test_orphans(void **state)
 	}
 	uint64_t other = put_run("other", "other", false);
 	assert_counts(N + 1, 0, 0, 0);
+	uint64_t commits = store_counts(fix.store).commits;
 	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
 	assert_int_equal(o.n_died, N);
+	assert_int_equal(store_counts(fix.store).commits - commits, 3);
 	assert_counts(1, 0, 0, N);
 	assert_run(other, RUN_WAITING, 0);
 	struct store_get_run get = {.run = run_id(wishes[N - 1].run)};
