@@ -224,7 +224,11 @@ static const char *decode_own(const struct signature_rule *rule, struct secret *
 	explicit_bzero(s->data + s->size, s->text_size - s->size);
 	if (size == 0)
 		return "no key is left behind KeyPrefix=";
-	return size > 0 ? NULL : "the secret is not written as KeyEncoding= says";
+	if (size > 0)
+		return NULL;
+	return rule->key_encoding == ENCODING_HEX
+		       ? "the secret is not hex, as KeyEncoding= says"
+		       : "the secret is not base64, as KeyEncoding= says";
 }
 
 /* The same for standard-webhooks. */
