@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from helpers import build_directory, hmac_text, standard_webhooks, timestamped
+from helpers.daemon import TOP
 
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECRETS = {
@@ -356,3 +357,12 @@ def test_twilio_signs_a_json_body_by_its_hash(started):
     assert d.post(path, body, headers).status == 200, d.stderr
     assert d.post(path, body + b" ", headers).status == 401
     assert base64.b64decode(headers["X-Twilio-Signature"])
+
+
+def test_manual_speaks_of_every_preset():
+    text = (TOP / "man" / "callbackd-senders.7").read_text(encoding="utf-8")
+    for preset in NAMES:
+        if preset == "generic":
+            assert ".Ic callbackctl presets generic" in text
+            continue
+        assert f".Ss {preset}\n" in text and f".Ic callbackctl test {preset}\n" in text
