@@ -17,6 +17,23 @@
 
 #define QUEUE_MAX 4096
 
+/* Edges that the loop was too late to see come in pairs, and the last of them counts. */
+static void tell_health(struct store *s, const char *ailment, bool healthy)
+{
+	if (!s->on_health)
+		return;
+	if (ailment) {
+		if (!s->told_healthy)
+			s->on_health(s->arg, true, NULL);
+		s->told_healthy = false;
+		s->on_health(s->arg, false, ailment);
+	}
+	if (healthy && !s->told_healthy) {
+		s->told_healthy = true;
+		s->on_health(s->arg, true, NULL);
+	}
+}
+
 /* What is done, to those who asked. False when there was nothing. */
 static bool hand_back(struct store *s)
 {
@@ -25,13 +42,16 @@ static bool hand_back(struct store *s)
 	struct store_list done = s->done;
 	struct store_change *changes = s->changes;
 	size_t n_changes = s->n_changes;
-	bool failed = s->failed;
+	bool failed = s->failed, healthy = s->healthy;
+	const char *ailment = s->ailment;
+	s->ailment = NULL;
 	s->done = (struct store_list){NULL, NULL};
 	s->changes = NULL;
 	s->n_changes = 0;
 	pthread_mutex_unlock(&s->mutex);
 
 	bool any = done.first;
+	tell_health(s, ailment, healthy);
 	if (n_changes && s->on_changes)
 		s->on_changes(s->arg, changes, n_changes);
 	store_changes_free(changes, n_changes);
@@ -207,12 +227,13 @@ static struct store *store_new(const struct store_options *options)
 	pthread_cond_init(&s->cond, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	s->wake_fd = s->directory_fd = s->lock_fd = -1;
-	s->healthy = true;
+	s->healthy = s->told_healthy = true;
 	s->queue_max = options->queue_max ? options->queue_max : QUEUE_MAX;
 	s->retention = s->retention_usec = options->retention_usec;
 	s->min_free = s->min_free_bytes = options->min_free_bytes;
 	s->recheck = true; /* is the disk low already? */
 	s->on_fatal = options->on_fatal;
+	s->on_health = options->on_health;
 	s->on_changes = options->on_changes;
 	s->arg = options->arg;
 	return s;

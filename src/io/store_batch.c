@@ -205,7 +205,7 @@ static int execute(struct store *s, struct store_op *op)
 	return r < 0 ? r : 0;
 }
 
-void store_divide(struct store *s, struct store_list *batch, int error)
+void store_divide(struct store *s, struct store_list *batch, int error, bool retried)
 {
 	struct store_list answered = {NULL, NULL}, kept = {NULL, NULL};
 	struct store_op *op;
@@ -235,8 +235,12 @@ void store_divide(struct store *s, struct store_list *batch, int error)
 			return;
 		}
 	}
-	store_list_join(&kept, &s->kept);
-	s->kept = kept;
+	if (retried) { /* they were the first of those */
+		store_list_join(&kept, &s->kept);
+		s->kept = kept;
+	} else {
+		store_list_join(&s->kept, &kept);
+	}
 	store_deliver(s, &answered, NULL, 0);
 }
 
@@ -272,7 +276,7 @@ bool store_run_batch(struct store *s, struct store_list *batch, bool probe)
 		store_fail(s, batch);
 		return false;
 	}
-	store_stall(s);
-	store_divide(s, batch, r);
+	store_stall(s, r);
+	store_divide(s, batch, r, probe);
 	return false;
 }

@@ -37,7 +37,8 @@ struct store {
 	bool stopping;
 	bool watching;
 	bool healthy;
-	bool failed; /* a first I/O error: nothing is written any more */
+	const char *ailment; /* of an edge to "not healthy" that was not told yet */
+	bool failed;         /* a first I/O error: nothing is written any more */
 	bool limits_changed;
 	bool woken; /* the loop was told, and did not look yet */
 	struct store_list queue, done;
@@ -52,7 +53,8 @@ struct store {
 	struct event *wake;
 	pthread_t writer;
 	bool writer_runs;
-	bool fatal_told;
+	bool fatal_told, told_healthy;
+	void (*on_health)(void *arg, bool healthy, const char *why);
 	void (*on_fatal)(void *arg, const char *what);
 	void (*on_changes)(void *arg, const struct store_change *changes, size_t n);
 	void *arg;

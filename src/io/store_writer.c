@@ -35,18 +35,24 @@ void store_wake_loop(struct store *s)
 		return;
 }
 
-static void publish_health(struct store *s)
+/* `why` it is not healthy, if it is not. The loop is told of the edges. */
+static void publish_health(struct store *s, const char *why)
 {
 	pthread_mutex_lock(&s->mutex);
-	s->healthy = !s->stalled && !s->low;
+	bool healthy = !s->stalled && !s->low;
+	if (s->healthy && !healthy)
+		s->ailment = why;
+	if (s->healthy != healthy)
+		store_wake_loop(s);
+	s->healthy = healthy;
 	pthread_mutex_unlock(&s->mutex);
 }
 
-void store_stall(struct store *s)
+void store_stall(struct store *s, int error)
 {
 	s->stalled = true;
 	s->retry_at = clock_mono_usec() + STORE_RETRY_USEC;
-	publish_health(s);
+	publish_health(s, error == -ENOMEM ? "memory is short" : "the disk is full");
 }
 
 /* The end: nothing more is written, and whoever waits is told. */
@@ -77,7 +83,7 @@ void store_trouble(struct store *s, int error)
 	if (error == -EIO)
 		store_fail(s, &none);
 	else
-		store_stall(s);
+		store_stall(s, error);
 }
 
 void store_check_space(struct store *s, bool now)
@@ -94,7 +100,7 @@ void store_check_space(struct store *s, bool now)
 	if (s->low && !was && !s->stalled)
 		s->retry_at = mono + STORE_RETRY_USEC;
 	if (s->low != was)
-		publish_health(s);
+		publish_health(s, "less than MinFreeBytes= is free");
 }
 
 int store_begin(struct store *s, bool write)
@@ -176,7 +182,7 @@ static void retry(struct store *s)
 			return;
 	} while (s->kept.first);
 	s->stalled = false;
-	publish_health(s);
+	publish_health(s, "less than MinFreeBytes= is free");
 }
 
 /* With the mutex held. */
@@ -254,7 +260,7 @@ void *store_writer(void *store)
 		bool idle = !batch.first;
 		if (!idle) {
 			if (s->stalled)
-				store_divide(s, &batch, -ENOSPC);
+				store_divide(s, &batch, -ENOSPC, false);
 			else
 				store_run_batch(s, &batch, false);
 			s->busy_at = clock_mono_usec();

@@ -391,6 +391,90 @@ static void test_idle_recovery(void **state)
 	assert_true(store_healthy(fix.store));
 }
 
+static void assert_health(unsigned n_ailments, unsigned n_recoveries, const char *why)
+{
+	assert_int_equal(fix.n_ailments, n_ailments);
+	assert_int_equal(fix.n_recoveries, n_recoveries);
+	assert_string_equal(fix.ailment, why);
+}
+
+/* Each edge is told once, and before the refusal that it explains. */
+static void test_health_edges(void **state)
+{
+	(void)state;
+	fix.options.on_health = on_health;
+	reopen();
+	put_run("job", "hook", true);
+	assert_health(0, 0, "");
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("a"), -ENOSPC);
+	assert_health(1, 0, "the disk is full");
+	usleep(600000); /* it tries again in vain, twice */
+	assert_int_equal(try_put("b"), -ENOSPC);
+	assert_health(1, 0, "the disk is full");
+	/* Well again with nobody asking: the loop wakes for this alone. */
+	shim.write_countdown = 0;
+	while (!fix.n_recoveries)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_health(1, 1, "");
+	assert_int_equal(try_put("a"), 0);
+	store_set_limits(fix.store, (uint64_t)DAYS(30), UINT64_MAX / 2);
+	while (fix.n_ailments < 2)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_health(2, 1, "less than MinFreeBytes= is free");
+	store_set_limits(fix.store, (uint64_t)DAYS(30), 1);
+	while (fix.n_recoveries < 2)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_health(2, 2, "");
+	/* Both edges are behind us when the loop looks: it is told of both. */
+	bool done = false;
+	struct store_put p = new_put("c", "OK", OUTCOME_SUCCESS);
+	shim.write_countdown = 1;
+	submit(&p.op, STORE_PUT, &done);
+	while (store_healthy(fix.store))
+		usleep(1000);
+	shim.write_countdown = 0;
+	while (!store_healthy(fix.store))
+		usleep(1000);
+	while (!done)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_int_equal(p.op.result, -ENOSPC);
+	assert_health(3, 3, "");
+}
+
+/* What came later is not carried out before: it builds on what came first. */
+static void test_kept_in_order(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_WAITING};
+	struct store_claim claim = {.hook = "hook", .limit = 1, .now_usec = INT64_MAX};
+	struct store_settle again = {.run = number, .attempt = 2, .state = RUN_DONE};
+	bool settled = false, claimed = false, ended = false;
+
+	(void)state;
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	/* In three batches; and then they are tried together, in vain. */
+	submit(&settle.op, STORE_SETTLE, &settled);
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	submit(&claim.op, STORE_CLAIM, &claimed);
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	usleep(300000);
+	submit(&again.op, STORE_SETTLE, &ended);
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	shim.write_countdown = 0;
+	while (!ended)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_true(settled && claimed);
+	assert_int_equal(settle.op.result, 0);
+	assert_int_equal(claim.op.result, 0);
+	assert_int_equal(claim.n_runs, 1);
+	store_op_fini(&claim.op);
+	assert_int_equal(again.op.result, 0);
+}
+
 static void test_close_while_full(void **state)
 {
 	uint64_t number = put_run("job", "hook", true);
@@ -648,6 +732,8 @@ int main(void)
 		TEST(test_every_write),
 		TEST(test_full_disk),
 		TEST(test_idle_recovery),
+		TEST(test_health_edges),
+		TEST(test_kept_in_order),
 		TEST(test_close_while_full),
 		TEST(test_close_in_time),
 		TEST(test_low_disk),
