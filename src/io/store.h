@@ -54,7 +54,7 @@ void store_close(struct store *s);
 
 /*
  * 0, or -EAGAIN when op is a put and the queue is full (answer 503; on_done is not
- * called). `priority`: settles and claims overtake nothing; order is kept.
+ * called). Nothing overtakes anything.
  */
 int store_submit(struct store *s, struct store_op *op) MUST_CHECK;
 /* Reload. */

@@ -63,6 +63,7 @@ void store_fail(struct store *s, struct store_list *batch)
 	*batch = (struct store_list){NULL, NULL};
 	store_list_join(&all, &s->kept);
 	store_list_join(&all, &s->again);
+	store_list_join(&all, &s->left);
 	pthread_mutex_lock(&s->mutex);
 	store_list_join(&all, &s->queue);
 	s->n_queue = s->n_puts = 0;
@@ -145,6 +146,10 @@ static void take_batch(struct store *s, struct store_list *batch)
 	size_t n = 0, bytes = 0;
 
 	store_list_join(batch, &s->again);
+	if (s->left.first) { /* came before all that waits */
+		store_list_join(batch, &s->left);
+		return;
+	}
 	while (s->queue.first && n < STORE_BATCH_OPS && bytes < STORE_BATCH_BYTES) {
 		struct store_op *op = store_list_take(&s->queue);
 		if (op->kind == STORE_PUT) {
@@ -213,12 +218,20 @@ static void take_limits(struct store *s)
 	s->recheck = true;
 }
 
+/* With the mutex held. A loop that is behind with the answers gets no more of them; but who
+ * stops does not wait for it. */
+static bool has_work(const struct store *s)
+{
+	return (s->queue.first || s->again.first || s->left.first) &&
+	       (s->held < STORE_HELD_BYTES || s->stopping);
+}
+
 /* Waits until there is something to do. False when the store is to stop. */
 static bool wait_for_work(struct store *s, struct store_list *batch)
 {
 	pthread_mutex_lock(&s->mutex);
 	take_limits(s);
-	while (!s->queue.first && !s->again.first && !s->stopping) {
+	while (!has_work(s) && !s->stopping) {
 		uint64_t due = s->recheck ? 0 : store_house_due(s);
 		uint64_t now = clock_mono_usec();
 		if (due <= now)
@@ -226,8 +239,8 @@ static bool wait_for_work(struct store *s, struct store_list *batch)
 		sleep_for(s, due - now);
 		take_limits(s);
 	}
-	bool stop = s->stopping && !s->queue.first;
-	if (!stop)
+	bool stop = s->stopping && !s->queue.first && !s->left.first;
+	if (!stop && has_work(s))
 		take_batch(s, batch);
 	pthread_mutex_unlock(&s->mutex);
 	return !stop;

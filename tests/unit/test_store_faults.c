@@ -636,6 +636,112 @@ static void test_full_queue(void **state)
 	assert_int_equal(try_put("later"), 0);
 }
 
+/* ---- Answers do not fill the memory nor hold the loop up ---- */
+
+enum { N_ANSWERS = 100 };
+
+static unsigned n_back, n_turn, n_turn_max;
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	n_turn = 0;
+}
+
+static void on_slow_answer(struct store_op *op)
+{
+	assert_ptr_equal(op->arg, (void *)(uintptr_t)n_back); /* in order */
+	assert_int_equal(op->result, 0);
+	n_back++;
+	if (++n_turn > n_turn_max)
+		n_turn_max = n_turn;
+	store_op_fini(op);
+	usleep(2000);
+}
+
+/* How many of them hold results, once the writer has stopped. */
+static unsigned count_answers(const struct store_get_job *gets)
+{
+	uint64_t queue;
+	unsigned n = 0;
+
+	do {
+		queue = store_counts(fix.store).queue;
+		usleep(200000);
+	} while (store_counts(fix.store).queue != queue);
+	for (unsigned i = 0; i < N_ANSWERS; i++)
+		n += gets[i].n_jobs > 0;
+	return n;
+}
+
+static void ask_often(bool full)
+{
+	static struct store_get_job gets[N_ANSWERS];
+	struct timeval often = {0, 100};
+	struct event *turn = event_new(fix.base, -1, EV_PERSIST, on_turn, NULL);
+	unsigned n;
+
+	n_back = n_turn = n_turn_max = 0;
+	for (uintptr_t i = 0; i < N_ANSWERS; i++) {
+		gets[i] = (struct store_get_job){.source = "src", .id = "fat"};
+		gets[i].op.kind = STORE_GET_JOB;
+		gets[i].op.on_done = on_slow_answer;
+		gets[i].op.arg = (void *)i;
+		assert_int_equal(store_submit(fix.store, &gets[i].op), 0);
+	}
+	/* 1 MiB each: 32 are the most, and those of a batch that was begun before. */
+	n = count_answers(gets);
+	assert_in_range(n, 8, 48);
+	assert_int_equal(store_healthy(fix.store), !full);
+	event_add(turn, &often);
+	while (n_back < N_ANSWERS)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_in_range(n_turn_max, 1, 6);
+	event_free(turn);
+}
+
+static void test_heavy_answers(void **state)
+{
+	static char body[1024 * 1024];
+	struct store_put p = new_put("fat", "OK", OUTCOME_SUCCESS);
+
+	(void)state;
+	p.payload = (struct bytes){body, sizeof(body)};
+	assert_int_equal(run(&p.op, STORE_PUT), 0);
+	ask_often(false);
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	ask_often(true);
+	shim.write_countdown = 0;
+	wait_until_healthy(true);
+}
+
+/* Who closes waits for nobody to take the answers. */
+static void test_close_with_heavy_answers(void **state)
+{
+	static char body[1024 * 1024];
+	static struct store_get_job gets[N_ANSWERS];
+	struct store_put p = new_put("fat", "OK", OUTCOME_SUCCESS);
+
+	(void)state;
+	p.payload = (struct bytes){body, sizeof(body)};
+	assert_int_equal(run(&p.op, STORE_PUT), 0);
+	n_back = 0;
+	for (uintptr_t i = 0; i < N_ANSWERS; i++) {
+		gets[i] = (struct store_get_job){.source = "src", .id = "fat"};
+		gets[i].op.kind = STORE_GET_JOB;
+		gets[i].op.on_done = on_slow_answer;
+		gets[i].op.arg = (void *)i;
+		assert_int_equal(store_submit(fix.store, &gets[i].op), 0);
+	}
+	close_store();
+	assert_int_equal(n_back, N_ANSWERS);
+	reopen();
+}
+
 /* ---- SIGKILL ---- */
 
 static int told_fd;
@@ -739,6 +845,8 @@ int main(void)
 		TEST(test_low_disk),
 		TEST(test_small_disk),
 		TEST(test_full_queue),
+		TEST(test_heavy_answers),
+		TEST(test_close_with_heavy_answers),
 		TEST(test_killed),
 	};
 
