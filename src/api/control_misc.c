@@ -235,8 +235,8 @@ void control_misc_verify(struct call *c)
 {
 	const struct config *config = c->flow->config;
 	const struct source *s = config_source(config, bytes_of(c->names[0]));
-	static const char *const members[] = {"headers", "headers_base64", "body",
-		"body_base64", "received", NULL};
+	static const char *const members[] = {
+		"headers", "headers_base64", "body", "body_base64", "received", NULL};
 	char problem[CAPTURED_PROBLEM_SIZE];
 	struct captured *captured = NULL;
 	json_t *answer = NULL;
