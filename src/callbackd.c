@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <event2/thread.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,8 @@
 #include <unistd.h>
 
 #define DEFAULT_CONFIG "/etc/callbackd/callbackd.conf"
+/* Beyond StopTimeout=: hooks that are ended then have their KillAfter=, the store its last commit. */
+#define STOP_GRACE_USEC (30 * USEC_PER_SEC)
 
 struct options {
 	const char *config_path;
@@ -45,9 +48,9 @@ struct daemon {
 	struct listeners listeners;
 	struct control *control;
 	struct pulse *pulse;
-	struct event *on_term, *on_int, *on_hup;
-	int exit_status;
+	struct event *on_term, *on_int, *on_hup, *reload;
 	unsigned open_parts; /* of an orderly stop: doors and dispatch */
+	bool control_drained;
 };
 
 /* ---- Options ---- */
@@ -155,7 +158,7 @@ static void stop(struct daemon *d)
 	uint64_t timeout_usec = d->flow.config->stop_timeout_usec;
 
 	d->flow.stopping = true;
-	notify_stopping();
+	notify_stopping(timeout_usec + STOP_GRACE_USEC);
 	log_event(LOG_STOPPING, NULL, "Stopping: %u hooks run and get StopTimeout=",
 		dispatch_running(d->flow.dispatch));
 	/* One more than there are, so that neither ends the loop from within this function. */
@@ -165,7 +168,7 @@ static void stop(struct daemon *d)
 	dispatch_stop(d->flow.dispatch, timeout_usec, stop_part, d);
 	stop_part(d);
 	/* Whatever hangs, a stop comes to its end; the store makes the rest safe. */
-	limit.tv_sec = (time_t)(timeout_usec / USEC_PER_SEC) + 10;
+	limit.tv_sec = (time_t)((timeout_usec + STOP_GRACE_USEC) / USEC_PER_SEC);
 	event_base_loopexit(d->flow.base, &limit);
 }
 
@@ -206,6 +209,17 @@ static void on_store_failed(void *arg, const char *what)
 		leave_at_once(-1, 0, d);
 }
 
+static void on_store_health(void *arg, bool healthy, const char *why)
+{
+	(void)arg;
+	if (healthy)
+		log_event(LOG_STORE_RESUMED, NULL,
+			"The store commits again; callbacks are accepted");
+	else
+		log_event(LOG_STORE_FULL, NULL,
+			"The store cannot commit: %s; callbacks are answered 503", why);
+}
+
 static void on_changes(void *arg, const struct store_change *changes, size_t n)
 {
 	struct daemon *d = arg;
@@ -231,13 +245,27 @@ static int reload(void *arg, char **ret_problems)
 	return reload_config(&d->flow, &d->listeners, ret_problems);
 }
 
-static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
+static void on_reload(evutil_socket_t fd, short what, void *arg)
 {
 	CLEANUP(freep) char *problems = NULL;
+	struct daemon *d = arg;
+
+	(void)fd;
+	(void)what;
+	if (!d->flow.stopping)
+		(void)reload(d, &problems);
+}
+
+/* Called once for each signal that came: a storm of them is one reload. */
+static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
+{
+	static const struct timeval now = {0, 0};
+	struct daemon *d = arg;
 
 	(void)signal_number;
 	(void)what;
-	(void)reload(arg, &problems);
+	if (!evtimer_pending(d->reload, NULL))
+		evtimer_add(d->reload, &now);
 }
 
 static char *own_url(void *arg, char **ret_unix)
@@ -377,7 +405,8 @@ static int watch_signals(struct daemon *d)
 	d->on_term = evsignal_new(base, SIGTERM, on_terminate, d);
 	d->on_int = evsignal_new(base, SIGINT, on_terminate, d);
 	d->on_hup = evsignal_new(base, SIGHUP, on_hangup, d);
-	if (!d->on_term || !d->on_int || !d->on_hup ||
+	d->reload = evtimer_new(base, on_reload, d);
+	if (!d->on_term || !d->on_int || !d->on_hup || !d->reload ||
 		evsignal_add(d->on_term, NULL) < 0 || evsignal_add(d->on_int, NULL) < 0 ||
 		evsignal_add(d->on_hup, NULL) < 0)
 		return fail(EX_OSERR, "Signals cannot be watched");
@@ -410,14 +439,39 @@ static void free_event(struct event *e)
 		event_free(e);
 }
 
+static void on_control_drained(void *arg)
+{
+	struct daemon *d = arg;
+
+	d->control_drained = true;
+	event_base_loopbreak(d->flow.base);
+}
+
+/* Who asked on the control socket gets the answer, or a 503, on the wire: all parts are still
+ * there, the store has a moment for what it works on. */
+static void drain_control(struct daemon *d)
+{
+	const struct timeval moment = {.tv_sec = 1};
+
+	event_base_loop(d->flow.base, EVLOOP_NONBLOCK); /* what came with the signal */
+	control_stop(d->control);
+	listeners_drain_control(&d->listeners, on_control_drained, d);
+	event_base_loopexit(d->flow.base, &moment);
+	if (!d->control_drained)
+		event_base_dispatch(d->flow.base);
+	control_end(d->control);
+	if (!d->control_drained)
+		event_base_loop(d->flow.base, EVLOOP_NONBLOCK);
+}
+
 /* In reverse: no new work, what waits is committed and answered, then the rest. */
 static void leave(struct daemon *d)
 {
 	struct flow *flow = &d->flow;
 
 	flow->stopping = true;
-	if (d->control) /* the last answers go out */
-		event_base_loop(flow->base, EVLOOP_NONBLOCK);
+	if (d->control)
+		drain_control(d);
 	if (flow->store)
 		store_close(flow->store);
 	flow->store = NULL;
@@ -435,15 +489,31 @@ static void leave(struct daemon *d)
 	free_event(d->on_term);
 	free_event(d->on_int);
 	free_event(d->on_hup);
+	free_event(d->reload);
 	runner_close(flow->runner);
 	if (flow->base)
 		event_base_free(flow->base);
 	config_unref(flow->config);
 }
 
+/* Started with one of them closed, a socket or the store would become standard output. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int run(const struct options *o)
 {
 	struct daemon d = {.options = o};
+
+	fill_standard_descriptors();
+	signal(SIGHUP, SIG_IGN); /* until somebody listens; hooks get the default back */
 	struct rlimit before = raise_descriptor_limit();
 
 	/* The runner inherits what is there: so nothing is, no secret, no thread, no socket. */

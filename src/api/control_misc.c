@@ -174,6 +174,8 @@ static void on_tested(void *arg, int status, json_t *answer)
 
 void control_misc_test(struct call *c)
 {
+	static const char *const members[] = {
+		"status", "id", "body", "body_base64", "tamper", NULL};
 	const struct control_hooks *h = &c->control->hooks;
 	struct source *s = config_source(c->flow->config, bytes_of(c->names[0]));
 	CLEANUP(freep) char *url = NULL;
@@ -188,7 +190,7 @@ void control_misc_test(struct call *c)
 		call_error(c, 404, "no such source");
 		return;
 	}
-	if (call_body(c, &body) < 0)
+	if (call_body(c, members, &body) < 0)
 		return;
 	url = h->own_url ? h->own_url(h->arg, &unix_socket) : NULL;
 	if (!url) {
@@ -238,11 +240,15 @@ static void on_initiated(void *arg, const struct upload_answer *answer)
 
 void control_uploads_post(struct call *c)
 {
+	/* As upload_start() has them. */
+	static const char *const members[] = {"source", "content_type", "file_type",
+		"owner", "size_bytes", "audio_duration_seconds", "video_duration_seconds",
+		"video_bitrate_kbps", NULL};
 	struct asked_upload *u;
 	const json_t *body;
 	int r = -ENOMEM;
 
-	if (call_body(c, &body) < 0)
+	if (call_body(c, members, &body) < 0)
 		return;
 	u = calloc(1, sizeof(*u));
 	c->data = u;

@@ -222,6 +222,15 @@ void listeners_drain(struct listeners *l, void (*on_drained)(void *arg), void *a
 	http_server_drain(l->public, on_drained, arg);
 }
 
+void listeners_drain_control(
+	struct listeners *l, void (*on_drained)(void *arg), void *arg)
+{
+	if (l->control)
+		http_server_drain(l->control, on_drained, arg);
+	else
+		on_drained(arg);
+}
+
 void listeners_close(struct listeners *l)
 {
 	http_server_free(l->public);

@@ -233,6 +233,8 @@ int store_open(struct store **ret, struct event_base *base,
 		r = load(s, ret_error);
 	}
 	if (!r)
+		r = store_dir_note(s, ret_error);
+	if (!r)
 		r = start(s, base, ret_error);
 	if (r) {
 		store_free(s);

@@ -3,7 +3,8 @@
  * be committed is divided: questions are answered all the same, what must not get lost is
  * kept for later, the rest is refused.
  *
- * No operation is answered 0 before the COMMIT that covers it returned.
+ * No operation is answered 0 before the COMMIT that covers it returned, into files that
+ * still had their names after it.
  */
 #include "io/store_batch.h"
 #include "io/store_exec.h"
@@ -48,6 +49,9 @@ static const struct {
 
 static bool is(const struct store_op *op, int trait)
 {
+	/* What is ignored is a question: is its token one of ours? */
+	if (op->kind == STORE_PUT && container_of(op, struct store_put, op)->ignore)
+		return trait == READS;
 	return kinds[op->kind].traits & trait;
 }
 
@@ -256,6 +260,8 @@ bool store_run_batch(struct store *s, struct store_list *batch, bool probe)
 		r = collect_changes(s, &changes, &n_changes);
 	if (!r)
 		r = store_commit(s);
+	if (!r)
+		r = store_dir_check(s);
 	if (!r) {
 		store_deliver(s, batch, changes, n_changes);
 		return true;

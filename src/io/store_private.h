@@ -13,6 +13,7 @@
 #include "io/store_sql.h"
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #define STORE_NAME_SIZE   9
 #define STORE_BATCH_OPS   512
@@ -58,7 +59,12 @@ struct store {
 	uint64_t recovered;
 	char name[STORE_NAME_SIZE];
 	int directory_fd, lock_fd;
+	char *directory;
 	char *path, *log_path; /* of the database and of its write-ahead log */
+	struct store_file {
+		dev_t device;
+		ino_t inode;
+	} directory_file, db_file, log_file; /* which ones they were at open */
 
 	/* ---- the writer's ---- */
 	sqlite3 *db;
@@ -98,6 +104,11 @@ int store_dir_open(struct store *s, const char *directory, char **ret_error) MUS
 /* Is there a database to open (1), or none and never was one (0)? */
 int store_dir_look(struct store *s, char **ret_error) MUST_CHECK;
 int store_dir_mark(struct store *s, char **ret_error) MUST_CHECK;
+/* Remembers which files are the store's, once all of them are there. */
+int store_dir_note(struct store *s, char **ret_error) MUST_CHECK;
+/* Are they still what stands under those names? A commit into files that have lost theirs is
+ * lost with us. 0 or -EIO. */
+int store_dir_check(struct store *s) MUST_CHECK;
 uint64_t store_dir_bytes(const struct store *s); /* size of the files */
 void store_dir_close(struct store *s);
 

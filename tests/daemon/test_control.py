@@ -125,6 +125,15 @@ def test_bad_bodies(d, body):
     assert d.job("s", "x") is None
 
 
+@pytest.mark.parametrize("method,path", [
+    ("PUT", "/v1/jobs/s/x"), ("POST", "/v1/runs/none-1/discard"),
+    ("POST", "/v1/sources/s/test"), ("POST", "/v1/uploads")])
+def test_unknown_members_are_named(d, method, path):
+    answer = d.control(method, path, {"witin\n": "10min"})
+    assert answer.status == 400 and "witin\n" in answer.json["error"]
+    assert d.control("GET", "/v1/jobs").json["jobs"] == []
+
+
 def test_expect_is_idempotent_and_forget(d):
     for within in ({}, {"within": "10min"}, {"within": 5.5}):
         answer = d.control("PUT", "/v1/jobs/s/e", within)

@@ -163,6 +163,101 @@ static void test_failed_checkpoint(void **state)
 	assert_true(is_stored("job-79"));
 }
 
+/* ---- Files that have lost their names are the end ---- */
+
+static void command(const char *format, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	assert_int_equal(system(text), 0);
+}
+
+/* What was answered 0 would not be there in the next life. */
+static void expect_gone(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct store_put p = new_put("lost", "OK", OUTCOME_SUCCESS);
+		assert_int_equal(run(&p.op, STORE_PUT), -EIO);
+	}
+	assert_int_equal(fix.fatal, 1);
+	assert_string_equal(
+		fix.what, "the state directory was removed or replaced under the daemon");
+	assert_false(store_healthy(fix.store));
+	close_store();
+	command("rm -rf %s %s.old", fix.directory, fix.directory);
+	fix.fatal = 0;
+	reopen();
+	put_run("before", "hook", true);
+}
+
+static void test_directory_removed(void **state)
+{
+	const char *d = fix.directory;
+
+	(void)state;
+	put_run("before", "hook", true);
+	command("rm -rf %s", d);
+	expect_gone();
+	command("mv %s %s.old", d, d);
+	expect_gone();
+	command("mv %s %s.old && mkdir %s", d, d, d);
+	expect_gone();
+	command("mv %s %s.old && cp -a %s.old %s", d, d, d, d);
+	expect_gone();
+	command("rm %s/callbackd.db", d);
+	expect_gone();
+	command("cp %s/callbackd.db %s/x && mv %s/x %s/callbackd.db", d, d, d, d);
+	expect_gone();
+	command("rm %s/callbackd.db-wal", d);
+	expect_gone();
+	command("mv %s/callbackd.db-wal %s/x && : >%s/callbackd.db-wal", d, d, d);
+	expect_gone();
+}
+
+/* Also one that goes while a commit is under way. */
+static void test_directory_removed_in_commit(void **state)
+{
+	struct store_put p = new_put("lost", "OK", OUTCOME_SUCCESS);
+	bool done = false;
+
+	(void)state;
+	shim.blocked = true;
+	p.op = (struct store_op){.kind = STORE_PUT, .on_done = on_done, .arg = &done};
+	assert_int_equal(store_submit(fix.store, &p.op), 0);
+	while (!shim.waiting)
+		usleep(1000);
+	command("rm -rf %s", fix.directory);
+	shim.blocked = false;
+	while (!done)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_int_equal(p.op.result, -EIO);
+	expect_gone();
+}
+
+/* What is moved and moved back again is no harm, nor is a path by a symbolic link. */
+static void test_directory_still_there(void **state)
+{
+	char link[80];
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s.link", fix.directory);
+	assert_int_equal(symlink(fix.directory, link), 0);
+	fix.options.directory = link;
+	reopen();
+	put_run("a", "hook", true);
+	command("mv %s %s.old && mv %s.old %s", fix.directory, fix.directory,
+		fix.directory, fix.directory);
+	put_run("b", "hook", true);
+	assert_int_equal(fix.fatal, 0);
+	fix.options.directory = fix.directory;
+	reopen();
+	assert_int_equal(unlink(link), 0);
+}
+
 /* Whichever write or sync it is, of log or database: what was answered 0 is there. */
 static void fail_at(int n, bool sync, int error)
 {
@@ -244,8 +339,7 @@ static void test_full_disk(void **state)
 {
 	uint64_t number = put_run("job", "hook", true);
 	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
-	struct store_claim claim = {
-		.hook = "hook", .limit = 4, .max_attempts = 4, .now_usec = INT64_MAX};
+	struct store_claim claim = {.hook = "hook", .limit = 4, .now_usec = INT64_MAX};
 	bool settled = false, claimed = false;
 
 	(void)state;
@@ -263,6 +357,9 @@ static void test_full_disk(void **state)
 		assert_int_equal(run(&ping.op, STORE_PING), 0);
 		assert_false(is_stored("refused"));
 		assert_int_equal(try_put("refused"), -ENOSPC);
+		struct store_put ignored = new_put("ignored", "OK", OUTCOME_SUCCESS);
+		ignored.ignore = true;
+		assert_int_equal(run(&ignored.op, STORE_PUT), 0);
 		usleep(10000);
 	}
 	assert_false(settled || claimed);
@@ -337,8 +434,7 @@ static void test_low_disk(void **state)
 {
 	uint64_t number = put_run("job", "hook", true);
 	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
-	struct store_claim claim = {
-		.hook = "hook", .limit = 1, .max_attempts = 4, .now_usec = INT64_MAX};
+	struct store_claim claim = {.hook = "hook", .limit = 1, .now_usec = INT64_MAX};
 
 	(void)state;
 	put_run("waits", "hook", false);
@@ -546,6 +642,9 @@ int main(void)
 		TEST(test_failed_sync),
 		TEST(test_failed_write),
 		TEST(test_failed_checkpoint),
+		TEST(test_directory_removed),
+		TEST(test_directory_removed_in_commit),
+		TEST(test_directory_still_there),
 		TEST(test_every_write),
 		TEST(test_full_disk),
 		TEST(test_idle_recovery),
