@@ -107,6 +107,11 @@ static struct source *add_source(struct config *c, const struct section *section
 	list[c->n_sources++] = s;
 	s->name = strdup(section->name);
 	s->answer = strdup(section->preset ? section->preset->answer : "{}");
+	if (section->preset && section->preset->echo) {
+		s->echo = strdup(section->preset->echo);
+		if (!s->echo)
+			return NULL;
+	}
 	return s->name && s->answer ? s : NULL;
 }
 

@@ -58,12 +58,13 @@ class Daemon:
     """
     One daemon with a directory of its own. `config` is what follows [Daemon]; in it and in
     `daemon` (more lines of that section) @DIR@ and @PORT@ are replaced. `files` are written beside
-    the configuration, 0600: secrets and keys.
+    the configuration, 0600: secrets and keys. `sockets`: more listening (name, socket) to hand over.
     """
 
-    def __init__(self, config, daemon="", files=None, env=None, program="callbackd"):
+    def __init__(self, config, daemon="", files=None, env=None, program="callbackd", sockets=()):
         self.directory = tempfile.mkdtemp(prefix="callbackd-")
         self.listener = bind_tcp()
+        self.sockets = [("callbackd.socket", self.listener), *sockets]
         self.port = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.state = os.path.join(self.directory, "state")
@@ -123,7 +124,7 @@ class Daemon:
         with open(self.stderr_path, "ab") as err:
             self.process = spawn(
                 [self._program, "-c", self.config, *args],
-                [("callbackd.socket", self.listener)],
+                self.sockets,
                 self.notify.path,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -171,7 +172,8 @@ class Daemon:
                 self.kill9()
                 stopped = False
         self.notify.close()
-        self.listener.close()
+        for _, listener in self.sockets:
+            listener.close()
         shutil.rmtree(self.directory, ignore_errors=True)
         return stopped
 
