@@ -337,6 +337,7 @@ static int open_store(struct daemon *d)
 		.min_free_bytes = flow->config->min_free_bytes,
 		.on_fatal = on_store_failed,
 		.on_changes = on_changes,
+		.on_health = on_store_health,
 		.arg = d,
 	};
 

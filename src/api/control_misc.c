@@ -235,6 +235,8 @@ void control_misc_verify(struct call *c)
 {
 	const struct config *config = c->flow->config;
 	const struct source *s = config_source(config, bytes_of(c->names[0]));
+	static const char *const members[] = {
+		"headers", "headers_base64", "body", "body_base64", "received", NULL};
 	char problem[CAPTURED_PROBLEM_SIZE];
 	struct captured *captured = NULL;
 	json_t *answer = NULL;
@@ -245,7 +247,7 @@ void control_misc_verify(struct call *c)
 		call_error(c, 404, "no such source");
 		return;
 	}
-	if (call_body(c, &body) != 0 || read_received(c, body, &received) != 0)
+	if (call_body(c, members, &body) != 0 || read_received(c, body, &received) != 0)
 		return;
 	int r = captured_read(body, s->path, &captured, problem);
 	if (r == 0) {

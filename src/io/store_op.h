@@ -43,7 +43,9 @@ struct store_op {
 	int result;
 	void (*on_done)(struct store_op *op);
 	void *arg;
-	struct store_op *next; /* the store's */
+	struct store_op
+		*next; /* the store's, as is `held`: about what the results weigh */
+	size_t held;
 };
 
 /* Frees what the store allocated for the results; the record itself is the caller's. */
@@ -59,10 +61,11 @@ struct store_run {
 	char *status;              /* the word that made the run */
 	enum outcome outcome;
 	enum runstate state;
-	unsigned attempt;                              /* starts so far */
-	int64_t due_usec, started_usec, finished_usec; /* wall clock; 0 = none */
-	int exit_status, signal;                       /* -1 = none */
-	char *reason; /* why it failed or is dead, in words */
+	unsigned attempt;                    /* starts so far */
+	int64_t due_usec;                    /* clock_steady_usec() */
+	int64_t started_usec, finished_usec; /* wall clock; 0 = none */
+	int exit_status, signal;             /* -1 = none */
+	char *reason;                        /* why it failed or is dead, in words */
 	struct bytes stdout_tail,
 		stderr_tail; /* only from STORE_GET_RUN and a job's runs */
 	bool truncated, test;
@@ -328,7 +331,8 @@ struct store_list_changes { /* oldest first */
 	uint64_t last; /* the newest seq there is */
 };
 
-/* Comes back after a commit went through the writer; the watchdog's question. */
+/* Comes back when the writer has come so far, whether it can commit or not; the watchdog's
+ * question. */
 struct store_ping {
 	struct store_op op;
 };
