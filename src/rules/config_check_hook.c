@@ -1,18 +1,7 @@
 /* Is a hook complete: has it a command, do its names exist, are its variables its own? */
 #include "rules/config_build.h"
 
-/* interface.md, "What a hook gets": these are ours. */
-static const char *const built_in[] = {"CALLBACK_SOURCE", "CALLBACK_ID",
-	"CALLBACK_STATUS", "CALLBACK_OUTCOME", "CALLBACK_RECEIVED", "CALLBACK_HOOK",
-	"CALLBACK_RUN", "CALLBACK_ATTEMPT", "CALLBACK_TEST"};
-
-static bool is_built_in(struct bytes name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
-		if (bytes_equal(bytes_of(built_in[i]), name))
-			return true;
-	return false;
-}
+#include "rules/command.h"
 
 static bool is_exported(const struct hook *h, struct bytes name)
 {
@@ -64,7 +53,7 @@ static void check_names(struct build *b, const struct section *s, const struct h
 	struct bytes value;
 	for (size_t i = 0; i < hook->n_exports; i++) {
 		struct bytes name = bytes_of(hook->exports[i].variable);
-		if (is_built_in(name))
+		if (hook_variable_known(name))
 			findings_error(&b->findings, at,
 				"Export=: %s is built in and cannot be another",
 				hook->exports[i].variable);
@@ -78,7 +67,7 @@ static void check_names(struct build *b, const struct section *s, const struct h
 	for (size_t i = 0; i < hook->environment.size; i++) {
 		struct bytes name = bytes_split(
 			bytes_of(hook->environment.list[i]), '=', &value);
-		if (is_built_in(name))
+		if (hook_variable_known(name))
 			findings_error(&b->findings, at,
 				"Environment=: %.*s is built in and cannot be another",
 				BYTES_FMT(name));
@@ -89,26 +78,15 @@ static void check_names(struct build *b, const struct section *s, const struct h
 	}
 }
 
-/* The name of the ${CALLBACK_...} at `p`; BYTES_NONE when it is none. */
-static struct bytes variable_at(const char *p)
-{
-	static const char start[] = "${CALLBACK_";
-	if (strncmp(p, start, strlen(start)) != 0)
-		return BYTES_NONE;
-	size_t n = strspn(
-		p + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
-	return p[2 + n] == '}' ? (struct bytes){p + 2, n} : BYTES_NONE;
-}
-
 static void check_variables(
 	struct build *b, const struct section *s, const struct hook *hook)
 {
 	for (size_t i = 0; i < hook->exec.size; i++) {
 		const char *p = hook->exec.list[i];
 		while ((p = strchr(p, '$'))) {
-			struct bytes name = variable_at(p++);
-			if (name.data && !is_built_in(name) && !is_exported(hook, name) &&
-				!is_set(hook, name))
+			struct bytes name = command_variable_at(p++);
+			if (name.data && !hook_variable_known(name) &&
+				!is_exported(hook, name) && !is_set(hook, name))
 				findings_warning(&b->findings, settings_of(s, "Exec")->at,
 					"Exec=: ${%.*s} is neither built in nor in "
 					"Export= "

@@ -72,6 +72,16 @@ def test_permanent_exit_status_ends_at_once(run_daemon, recorder):
     assert (run["state"], run["attempt"]) == ("dead", 1)
 
 
+def test_the_state_directory_of_the_start_is_where_a_hook_starts(run_daemon, tmp_path):
+    config = SOURCE + f"[Hook h]\nExec=/bin/sh -c 'pwd >{tmp_path}/seen'\nRetries=0\n"
+    d = run_daemon(config)
+    d.configure(config, daemon="StateDirectory=/nowhere")
+    assert d.ctl("reload").returncode == 0
+    send(d, "j")
+    (run,) = ended(d, "j")
+    assert run["state"] == "done" and (tmp_path / "seen").read_text() == f"{d.state}\n"
+
+
 def test_another_hook_is_told_of_a_death(run_daemon, recorder):
     d = run_daemon(
         SOURCE + f"[Hook bad]\nExec=/bin/false\nRetries=0\n[Hook tell]\nExec={recorder.exec}\nOn=dead\n"

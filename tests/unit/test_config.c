@@ -130,7 +130,7 @@ static void test_hook_defaults(void **state)
 	assert_false(h->on_dead);
 	assert_int_equal(h->on_statuses.size + h->where.size + h->n_exports, 0);
 	assert_words(&h->exec, "/bin/true");
-	assert_string_equal(h->working_directory, "/var/lib/callbackd");
+	assert_null(h->working_directory);
 	assert_int_equal(h->timeout_usec, 300 * USEC_PER_SEC);
 	assert_int_equal(h->kill_after_usec, 10 * USEC_PER_SEC);
 	assert_int_equal(h->max_concurrent, 4);
@@ -153,7 +153,7 @@ static void test_directories_from_systemd(void **state)
 	struct config *c = build("[Hook h]\nExec=/bin/true\n");
 	assert_string_equal(c->state_directory, "/var/lib/x");
 	assert_string_equal(c->control_socket, "/run/x/control.sock");
-	assert_string_equal(c->hooks[0]->working_directory, "/var/lib/x");
+	assert_null(c->hooks[0]->working_directory);
 	config_unref(c);
 	c = build("[Daemon]\nStateDirectory=/s\nControlSocket=/c\n");
 	assert_string_equal(c->state_directory, "/s");
