@@ -132,6 +132,7 @@ void control_watch_get(struct call *c);
 void control_misc_status(struct call *c);
 void control_misc_reload(struct call *c);
 void control_misc_test(struct call *c);
+void control_misc_verify(struct call *c);
 void control_misc_metrics(struct call *c);
 
 #endif

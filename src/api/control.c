@@ -31,7 +31,7 @@ static const struct route routes[] = {
 	{"POST", "/v1/hooks/*/pause", not_yet},
 	{"POST", "/v1/hooks/*/resume", not_yet},
 	{"POST", "/v1/sources/*/test", control_misc_test},
-	{"POST", "/v1/sources/*/verify", not_yet},
+	{"POST", "/v1/sources/*/verify", control_misc_verify},
 	{"POST", "/v1/reload", control_misc_reload},
 	{"GET", "/v1/backup", not_yet},
 	{"GET", "/metrics", control_misc_metrics},

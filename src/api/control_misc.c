@@ -1,5 +1,7 @@
 /* The control socket's rest: how the daemon is, reload, the test of a source, uploads. */
 #include "api/call.h"
+#include "api/captured.h"
+#include "api/diagnose.h"
 #include "api/json.h"
 #include "api/selftest.h"
 #include "base/clock.h"
@@ -212,6 +214,53 @@ void control_misc_test(struct call *c)
 		call_error(c, 409, "%s", problem);
 	else if (r < 0)
 		call_error(c, 503, "the test could not begin: %s", strerror(-r));
+}
+
+/* ---- Verify ---- */
+
+/* When it is taken to have come: "received" of the request, or now. 0 or answered. */
+static int read_received(struct call *c, const json_t *body, int64_t *ret)
+{
+	const json_t *received = json_object_get(body, "received");
+	const char *text = json_string_value(received);
+
+	*ret = clock_wall_usec();
+	if (!received || (text && clock_parse(text, ret) == 0))
+		return 0;
+	call_error(c, 400, "received is not a time of RFC 3339");
+	return 1;
+}
+
+void control_misc_verify(struct call *c)
+{
+	const struct config *config = c->flow->config;
+	const struct source *s = config_source(config, bytes_of(c->names[0]));
+	static const char *const members[] = {
+		"headers", "headers_base64", "body", "body_base64", "received", NULL};
+	char problem[CAPTURED_PROBLEM_SIZE];
+	struct captured *captured = NULL;
+	json_t *answer = NULL;
+	const json_t *body;
+	int64_t received;
+
+	if (!s) {
+		call_error(c, 404, "no such source");
+		return;
+	}
+	if (call_body(c, members, &body) != 0 || read_received(c, body, &received) != 0)
+		return;
+	int r = captured_read(body, s->path, &captured, problem);
+	if (r == 0) {
+		captured->message.received_usec = received;
+		r = diagnose(config, s, &captured->message, &answer);
+	}
+	if (r == 0)
+		call_json(c, 200, answer);
+	else if (r > 0)
+		call_error(c, 400, "%s", problem);
+	else
+		call_error(c, 503, "it could not be looked at: %s", strerror(-r));
+	captured_free(captured);
 }
 
 /* ---- Uploads ---- */

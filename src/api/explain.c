@@ -43,17 +43,16 @@ static bool only_pointers(const struct condition_list *l)
 static const char *why_not_where(const struct hook *h, const struct store_job *j)
 {
 	struct message m = {.body = j->payload};
-	const char *problem;
-	json_t *json;
+	struct document d;
 	int r;
 
 	if (h->where.size == 0)
 		return NULL;
 	if (!j->has_payload || !only_pointers(&h->where))
 		return "Where= did not match, or the hook is newer than the callback";
-	json = payload_parse(j->payload, &problem);
-	r = condition_list_holds(&h->where, &m, json);
-	json_decref(json);
+	document_init(&d, &m);
+	r = condition_list_holds(&h->where, &d);
+	document_fini(&d);
 	return r == 0 ? "Where= does not match" : NULL;
 }
 

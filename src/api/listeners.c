@@ -89,7 +89,9 @@ static void warn_of_expiry(int64_t expires_usec, int64_t now_usec)
 		log_event(LOG_CERTIFICATE_EXPIRES, NULL,
 			"TLSCertificateFile= %s %lld days",
 			expires_usec < now_usec ? "expired since" : "expires within",
-			(long long)((expires_usec - now_usec) / day));
+			(long long)(expires_usec < now_usec
+					    ? (now_usec - expires_usec) / day
+					    : (expires_usec - now_usec + day - 1) / day));
 }
 
 static int load_tls(const struct config *c, struct ssl_ctx_st **ret,
@@ -133,10 +135,8 @@ static void clamp_connections(struct config_limits *limits, unsigned n_hooks)
 
 static int configure(struct listeners *l, const struct config *c)
 {
-	struct config_limits public = c->limits;
-
 	/* The control socket is for people with the permission: no proxies, ample limits. */
-	struct config_limits control = c->limits;
+	struct config_limits public = c->limits, control = c->limits;
 	const struct cidr_list none = {0};
 
 	control.max_connections_per_address = control.max_connections;
@@ -205,6 +205,8 @@ int listeners_reconfigure(struct listeners *l, const struct config *old,
 	if (r == 0 && tls) {
 		http_server_set_tls(l->public, tls);
 		l->certificate_expires_usec = expires_usec;
+		log_event(LOG_TLS_RELOADED, NULL,
+			"TLSCertificateFile= was read again; new connections use it");
 	}
 	SSL_CTX_free(tls);
 	if (r == 0 && (!same_words(&old->listen, &c->listen) ||

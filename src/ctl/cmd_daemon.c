@@ -140,7 +140,7 @@ int cmd_reload(struct ctl *ctl, const struct ctl_args *args)
 
 	(void)args;
 	json_array_foreach(json_object_get(a.json, "problems"), i, problem)
-		fprintf(stderr, "%s\n", ctl_escape(json_string_value(problem)));
+		fprintf(stderr, "%s\n", ctl_clean(json_string_value(problem)));
 	if (r == 0 && ctl->json)
 		ctl_print_json(ctl, a.json);
 	client_answer_fini(&a);

@@ -61,14 +61,30 @@ void ctl_flush(void)
 	_exit(CTL_FAILED);
 }
 
-const char *ctl_escape(const char *s)
+/* Emptied, for the next string; four of them live at once. */
+static struct text *next_text(void)
 {
 	static struct text ring[4];
 	static unsigned at;
 	struct text *t = &ring[at++ % 4];
 
 	text_clear(t);
+	return t;
+}
+
+const char *ctl_escape(const char *s)
+{
+	struct text *t = next_text();
+
 	text_add_escaped(t, bytes_of(s ? s : "-"), 4096);
+	return t->failed || !t->data ? "" : t->data;
+}
+
+const char *ctl_clean(const char *s)
+{
+	struct text *t = next_text();
+
+	text_add_clean(t, bytes_of(s ? s : "-"));
 	return t->failed || !t->data ? "" : t->data;
 }
 

@@ -88,5 +88,7 @@ const char *ctl_time(
 	const json_t *object, const char *key, char buffer[static CTL_TIME_SIZE]);
 /* Escaped, in one of 4 rotating buffers. For "%s". */
 const char *ctl_escape(const char *s);
+/* The same for a line of the daemon's own, whose words it escaped: backslashes stay. */
+const char *ctl_clean(const char *s);
 
 #endif

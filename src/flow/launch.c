@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "rules/command.h"
-#include "rules/payload.h"
 #include "rules/words.h"
 
 #include <errno.h>
@@ -95,7 +94,7 @@ static int add_built_in(
 }
 
 static int add_export(struct words *envp, const struct hook_export *export,
-	const json_t *payload, const json_t *kept)
+	struct document *payload, const json_t *kept)
 {
 	CLEANUP(freep) char *value = NULL;
 	size_t size = 0;
@@ -108,7 +107,7 @@ static int add_export(struct words *envp, const struct hook_export *export,
 			(struct bytes){
 				json_string_value(text), json_string_length(text)});
 	}
-	int r = field_read(&export->field, NULL, payload, &value, &size);
+	int r = field_read(&export->field, payload, &value, &size);
 	if (r < 0)
 		return r;
 	return r ? 0
@@ -118,16 +117,17 @@ static int add_export(struct words *envp, const struct hook_export *export,
 static int add_exports(
 	struct words *envp, const struct hook *hook, const struct store_run *run)
 {
-	const char *problem;
+	const struct message m = {.body = run->payload};
+	struct document payload;
 	int r = 0;
 
 	if (!hook->n_exports)
 		return 0;
-	json_t *payload = payload_parse(run->payload, &problem);
+	document_init(&payload, &m);
 	json_t *kept = run->fields ? json_loads(run->fields, JSON_ALLOW_NUL, NULL) : NULL;
 	for (size_t i = 0; r == 0 && i < hook->n_exports; i++)
-		r = add_export(envp, &hook->exports[i], payload, kept);
-	json_decref(payload);
+		r = add_export(envp, &hook->exports[i], &payload, kept);
+	document_fini(&payload);
 	json_decref(kept);
 	return r;
 }
@@ -238,14 +238,14 @@ void launch_fini(struct launch *l)
 	l->stdin_fd = -1;
 }
 
-static int keep_field(json_t *kept, const struct field *f, const struct message *m)
+static int keep_field(json_t *kept, const struct field *f, struct document *d)
 {
 	CLEANUP(freep) char *value = NULL;
 	size_t size = 0;
 
 	if (f->kind == FIELD_POINTER || json_object_get(kept, f->text))
 		return 0;
-	int r = field_read(f, m, NULL, &value, &size);
+	int r = field_read(f, d, &value, &size);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	/* Bytes that are no UTF-8 have no place in an environment of text; they are left out. */
@@ -253,8 +253,8 @@ static int keep_field(json_t *kept, const struct field *f, const struct message 
 	return text ? (json_object_set_new(kept, f->text, text) < 0 ? -ENOMEM : 0) : 0;
 }
 
-int launch_keep_fields(const struct hook *const *hooks, size_t n_hooks,
-	const struct message *m, char **ret)
+int launch_keep_fields(
+	const struct hook *const *hooks, size_t n_hooks, struct document *d, char **ret)
 {
 	json_t *kept = NULL;
 	int r = 0;
@@ -267,7 +267,7 @@ int launch_keep_fields(const struct hook *const *hooks, size_t n_hooks,
 				continue;
 			if (!kept && !(kept = json_object()))
 				return -ENOMEM;
-			r = keep_field(kept, f, m);
+			r = keep_field(kept, f, d);
 		}
 	}
 	if (r == 0 && kept && json_object_size(kept)) {

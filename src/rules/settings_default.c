@@ -85,9 +85,9 @@ static int fill(struct section *s)
 		const char *value = s->preset ? preset_value(s->preset, name) : NULL;
 		if (value && keys[i].type == KEY_VERIFY)
 			r = fill_verify(s, value);
-		else if (value)
+		else if (value && *value)
 			r = settings_put(s, name, ORIGIN_PRESET, value);
-		else if (keys[i].standard)
+		else if (!value && keys[i].standard)
 			r = settings_put(s, name, ORIGIN_DEFAULT, keys[i].standard);
 	}
 	return r;

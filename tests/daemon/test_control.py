@@ -103,7 +103,7 @@ def test_hooks_say_why(d):
     ("PUT", "/v1/jobs/s/a%0Ab", 400), ("POST", "/v1/runs/none-1/replay", 404),
     ("POST", "/v1/runs/none-1/discard", 404), ("POST", "/v1/sources/nosuch/test", 404),
     ("POST", "/v1/hooks/h/pause", 501), ("POST", "/v1/hooks/h/resume", 501),
-    ("POST", "/v1/sources/s/verify", 501), ("GET", "/v1/backup", 501),
+    ("POST", "/v1/sources/nosuch/verify", 404), ("GET", "/v1/backup", 501),
 ])
 def test_errors(d, method, path, status):
     answer = d.control(method, path)
@@ -313,6 +313,13 @@ def test_reload_and_its_problems(d):
     assert answer.status == 422 and len(answer.json["problems"]) >= 2
     r = d.ctl("reload")
     assert r.returncode == 78 and "Bogus" in r.stderr and "Other" in r.stderr
+    # Escaped once, wherever it is told.
+    d.configure(CONFIG + "Bo\x1bgus=1\n")
+    check = [build_directory() / "callbackd", "-n", "-c", str(d.config)]
+    for answer in (d.ctl("reload"), subprocess.run(check, capture_output=True, text=True, timeout=20, check=False)):
+        assert answer.returncode == 78 and "unknown key Bo\\x1Bgus=" in answer.stderr
+    assert "unknown key Bo\\x1Bgus=" in d.control("POST", "/v1/reload").json["problems"][0]
+    until(lambda: "unknown key Bo\\x1Bgus=" in d.stderr)
     send(d, "still")
 
 

@@ -63,7 +63,7 @@ def ctl(fake, *args, timeout=30, env=None):
     [], ["nonsense"], ["show"], ["show", "a", "b"], ["status", "extra"], ["list", "--nope"],
     ["wait"], ["wait", "x", "--timeout", "soon"], ["list", "--limit", "x"], ["pause", "h"],
     ["resume", "h"], ["verify", "s"], ["doctor"], ["backup", "f"], ["restore", "f"],
-    ["presets"], ["presets", "github"], ["watch", "--after", "x"],
+    ["presets", "github", "gitlab"], ["watch", "--after", "x"],
     ["expect", "src/x", "--within", "later"],
 ])
 def test_usage_errors(fake, args):

@@ -34,7 +34,7 @@ static void check_quoting(struct bytes body)
 	json_error_t error;
 	struct text quoted = TEXT_EMPTY;
 
-	if (!payload_scan_depth(body, PAYLOAD_DEPTH_MAX))
+	if (!payload_scan_depth(body, DOCUMENT_DEPTH_MAX))
 		return;
 	payload_scan_quote_numbers(body, &quoted);
 	json_t *before = json_loadb(body.data, body.size, JSON_DECODE_ANY, &error);
