@@ -36,13 +36,6 @@ static void close_fd(const int *fd)
 		close(*fd);
 }
 
-static void wipe(char *data, size_t size)
-{
-	if (data)
-		explicit_bzero(data, size);
-	free(data);
-}
-
 /* All of it, NUL behind it; what is not handed out is overwritten. 0 or negative errno. */
 static int read_all(int fd, size_t max, char **ret, size_t *ret_size)
 {
@@ -55,11 +48,11 @@ static int read_all(int fd, size_t max, char **ret, size_t *ret_size)
 			/* No realloc: it would leave a copy of a secret behind. */
 			char *more = size > max ? NULL : malloc(room * 2);
 			if (!more) {
-				wipe(data, room);
+				bytes_wipe(data, room);
 				return size > max ? -EFBIG : -ENOMEM;
 			}
 			memcpy(more, data, size);
-			wipe(data, room);
+			bytes_wipe(data, room);
 			data = more;
 			room *= 2;
 		}
@@ -68,7 +61,7 @@ static int read_all(int fd, size_t max, char **ret, size_t *ret_size)
 			continue;
 		if (n < 0 || (n == 0 && size > max)) {
 			int r = n < 0 ? -errno : -EFBIG;
-			wipe(data, room);
+			bytes_wipe(data, room);
 			return r;
 		}
 		if (n == 0)
