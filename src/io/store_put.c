@@ -222,14 +222,20 @@ static int note_job(struct store *s, const struct store_put *p,
 		ARG_INT(ask_at));
 }
 
-/* For a pending word a hook runs once: the job may come by the same word again. */
-static int ran_for_word(
+/*
+ * A hook runs once for each pending word and once for each terminal outcome: the job may come
+ * by the same word again, and by the same outcome where it was opened again (Reopen=yes).
+ */
+static int ran_before(
 	struct store *s, const struct store_put *p, uint64_t job, const char *hook)
 {
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 
-	if (p->outcome != OUTCOME_PENDING)
+	if (p->outcome_before == OUTCOME_NONE)
 		return 0;
+	if (p->outcome != OUTCOME_PENDING)
+		return STORE_ROW(s, SQL_RUN_FOR_OUTCOME, &row, ARG_INT(job),
+			ARG_TEXT(hook), ARG_INT(p->outcome));
 	return STORE_ROW(s, SQL_RUN_FOR_WORD, &row, ARG_INT(job), ARG_TEXT(hook),
 		ARG_INT(p->outcome), ARG_TEXT(p->status));
 }
@@ -239,7 +245,7 @@ static int make_runs(
 {
 	for (size_t i = 0; i < p->n_wishes; i++) {
 		struct store_wish *wish = &p->wishes[i];
-		int r = ran_for_word(s, p, job, wish->hook);
+		int r = ran_before(s, p, job, wish->hook);
 		if (r < 0)
 			return r;
 		if (r)

@@ -103,8 +103,12 @@ static const char *const texts[STORE_SQL_MAX] = {
 			   "truncated = ?9, stdout = ?10, stderr = ?11, "
 			   "attempt = attempt - ?12 WHERE number = ?1",
 	[SQL_RUN_FOR_WORD] = "SELECT 1 FROM run INDEXED BY run_job WHERE job = ?1 "
-			     "AND hook = ?2 AND outcome = ?3 AND status IS ?4 "
+			     "AND hook = ?2 AND outcome = ?3 "
+			     "AND status IS ?4 COLLATE NOCASE "
 			     "AND replay_of = 0 AND dead_of = 0",
+	[SQL_RUN_FOR_OUTCOME] = "SELECT 1 FROM run INDEXED BY run_job WHERE job = ?1 "
+				"AND hook = ?2 AND outcome = ?3 "
+				"AND replay_of = 0 AND dead_of = 0",
 	[SQL_RUN_DROP] = "DELETE FROM run WHERE number = ?1",
 	/* 1 is RUN_WAITING, 3 RUN_DONE. */
 	[SQL_RUNS_DUE] = "SELECT number, job FROM run INDEXED BY run_waiting "

@@ -61,6 +61,13 @@ static const struct step reopened[] = {
 	{"up", "a", NULL, P, REOPEN, STORE_MOVED, 2, 2, P, "up"},
 	{"no", "a", NULL, C, REOPEN, STORE_MOVED, 2, 3, C, "no"},
 	{"up", "a", NULL, P, 0, STORE_LATE, 0, 4, C, "no"},
+	/* Once for each hook, job and outcome: the runs for "ok" and "no" were made. */
+	{"UP", "b", NULL, P, REOPEN, STORE_MOVED, 0, 5, P, "UP"},
+	{"ok", "c", NULL, S, REOPEN, STORE_MOVED, 0, 6, S, "ok"},
+	{"again", "c", NULL, P, REOPEN, STORE_MOVED, 2, 7, P, "again"},
+	{"no", "d", NULL, C, 0, STORE_MOVED, 0, 8, C, "no"},
+	{"more", "d", NULL, P, REOPEN, STORE_MOVED, 2, 9, P, "more"},
+	{"bad", "d", NULL, E, 0, STORE_MOVED, 2, 10, E, "bad"},
 };
 static const struct step delivered[] = {
 	{"up", "a", "d1", P, 0, STORE_NEW, 2, 1, P, "up"},
