@@ -209,7 +209,8 @@ int http_server_listen(struct http_server *s, int fd, bool tls)
 
 	if (!s->configured || s->draining || (tls && !s->tls))
 		goto fail;
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0) {
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
+		evutil_make_socket_nonblocking(fd) < 0) {
 		r = -errno;
 		goto fail;
 	}
