@@ -39,8 +39,10 @@ static const struct ctl_command commands[] = {
 	{"resume", "HOOK", "let them go", 1, 1, not_yet, NULL},
 	{"test", "SOURCE", "send a signed sample through the listener", 1, 1, cmd_test,
 		cmd_test_options},
-	{"verify", "SOURCE", "why was a recorded request refused", 1, 1, not_yet, NULL},
-	{"presets", "[NAME]", "what a Preset= fills in", 0, 1, not_yet, NULL},
+	{"verify", "SOURCE", "why does a request verify or not", 1, 1, cmd_verify,
+		cmd_verify_options},
+	{"presets", "[NAME]", "known senders, and what to write for one", 0, 1,
+		cmd_presets, NULL},
 	{"reload", "", "read the configuration anew", 0, 0, cmd_reload, NULL},
 	{"doctor", "", "look for trouble", 0, 0, not_yet, NULL},
 	{"backup", "FILE", "copy the store", 1, 1, not_yet, NULL},
@@ -191,8 +193,7 @@ static int run(struct ctl *ctl, const struct ctl_command *c, const struct ctl_ar
 	raise_descriptor_limit();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) ||
 		client_new(&ctl->client, ctl->socket) < 0) {
-		ctl_complain("out of memory");
-		return CTL_UNREACHABLE;
+		return ctl_no_memory();
 	}
 	r = c->run(ctl, args);
 	json_decref(ctl->sources);
@@ -216,9 +217,7 @@ int main(int argc, char **argv)
 		r = CTL_DONE;
 	else if (r == 0)
 		r = run(&ctl, command, &args);
-	if (fflush(stdout) < 0 && r == CTL_DONE) {
-		ctl_complain("cannot write");
-		r = CTL_JOB;
-	}
+	if (r == CTL_DONE)
+		ctl_flush();
 	return r;
 }

@@ -15,6 +15,10 @@ _callbackctl_runs() {
 		sed -n 's/^{"run":"\([^"]*\)".*/\1/p'
 }
 
+_callbackctl_presets() {
+	callbackctl --json presets 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p'
+}
+
 _callbackctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i
 	local commands='status list show wait watch upload expect forget runs replay discard
@@ -29,7 +33,7 @@ _callbackctl() {
 		esac
 	done
 	case $prev in
-	-s | --socket | --body | --ca-file)
+	-s | --socket | --body | --headers | --ca-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -39,7 +43,7 @@ _callbackctl() {
 	--state) words='waiting running done dead' ;;
 	--file-type) words='image video audio other' ;;
 	--timeout | --within | --since | --limit | --after | --reason | --status | --id | \
-		--owner | --content-type | --audio-duration | --video-duration | --video-bitrate) return ;;
+		--owner | --at | --content-type | --audio-duration | --video-duration | --video-bitrate) return ;;
 	esac
 	if [[ -z $words && $cur == -* ]]; then
 		words='--json --socket --help --version'
@@ -53,6 +57,7 @@ _callbackctl() {
 		runs) words+=' --state --hook --limit' ;;
 		discard) words+=' --reason' ;;
 		test) words+=' --status --id --body --tamper' ;;
+		verify) words+=' --headers --body --at' ;;
 		esac
 	elif [[ -z $words ]]; then
 		case $command in
@@ -61,6 +66,7 @@ _callbackctl() {
 		replay) words=$(_callbackctl_runs) ;;
 		discard) words=$(_callbackctl_runs dead) ;;
 		test | verify) words=$(_callbackctl_names sources) ;;
+		presets) words=$(_callbackctl_presets) ;;
 		pause | resume) words=$(_callbackctl_names hooks) ;;
 		upload | backup | restore)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")

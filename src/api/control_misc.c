@@ -1,5 +1,7 @@
 /* The control socket's rest: how the daemon is, reload, the test of a source, uploads. */
 #include "api/call.h"
+#include "api/captured.h"
+#include "api/diagnose.h"
 #include "api/json.h"
 #include "api/selftest.h"
 #include "base/clock.h"
@@ -79,12 +81,14 @@ static json_t *of_callbacks(const struct flow_counters *k)
 		(json_int_t)k->unreadable);
 }
 
-static json_t *of_last_error(const struct flow *f)
+static json_t *of_last_error(void)
 {
-	if (!f->last_error[0])
+	const struct log_problem p = log_last_problem();
+
+	if (!p.time_usec)
 		return json_null();
-	return json_pack("{s:o, s:o}", "time", json_of_time(f->last_error_usec), "error",
-		json_of_text(bytes_of(f->last_error)));
+	return json_pack("{s:o, s:o}", "time", json_of_time(p.time_usec), "error",
+		json_of_text(bytes_of(p.text)));
 }
 
 void control_misc_status(struct call *c)
@@ -106,7 +110,7 @@ void control_misc_status(struct call *c)
 			of_store(f->store), "runs", of_runs(f), "callbacks",
 			of_callbacks(&f->counters), "log_dropped",
 			(json_int_t)log_dropped(), "waiting_clients",
-			(int)feed_waiting(f->feed), "last_error", of_last_error(f),
+			(int)feed_waiting(f->feed), "last_error", of_last_error(),
 			"sources", names_of_sources(f->config), "hooks",
 			names_of_hooks(f->config)));
 }
@@ -172,6 +176,8 @@ static void on_tested(void *arg, int status, json_t *answer)
 
 void control_misc_test(struct call *c)
 {
+	static const char *const members[] = {
+		"status", "id", "body", "body_base64", "tamper", NULL};
 	const struct control_hooks *h = &c->control->hooks;
 	struct source *s = config_source(c->flow->config, bytes_of(c->names[0]));
 	CLEANUP(freep) char *url = NULL;
@@ -186,7 +192,7 @@ void control_misc_test(struct call *c)
 		call_error(c, 404, "no such source");
 		return;
 	}
-	if (call_body(c, &body) < 0)
+	if (call_body(c, members, &body) < 0)
 		return;
 	url = h->own_url ? h->own_url(h->arg, &unix_socket) : NULL;
 	if (!url) {
@@ -208,6 +214,53 @@ void control_misc_test(struct call *c)
 		call_error(c, 409, "%s", problem);
 	else if (r < 0)
 		call_error(c, 503, "the test could not begin: %s", strerror(-r));
+}
+
+/* ---- Verify ---- */
+
+/* When it is taken to have come: "received" of the request, or now. 0 or answered. */
+static int read_received(struct call *c, const json_t *body, int64_t *ret)
+{
+	const json_t *received = json_object_get(body, "received");
+	const char *text = json_string_value(received);
+
+	*ret = clock_wall_usec();
+	if (!received || (text && clock_parse(text, ret) == 0))
+		return 0;
+	call_error(c, 400, "received is not a time of RFC 3339");
+	return 1;
+}
+
+void control_misc_verify(struct call *c)
+{
+	const struct config *config = c->flow->config;
+	const struct source *s = config_source(config, bytes_of(c->names[0]));
+	static const char *const members[] = {
+		"headers", "headers_base64", "body", "body_base64", "received", NULL};
+	char problem[CAPTURED_PROBLEM_SIZE];
+	struct captured *captured = NULL;
+	json_t *answer = NULL;
+	const json_t *body;
+	int64_t received;
+
+	if (!s) {
+		call_error(c, 404, "no such source");
+		return;
+	}
+	if (call_body(c, members, &body) != 0 || read_received(c, body, &received) != 0)
+		return;
+	int r = captured_read(body, s->path, &captured, problem);
+	if (r == 0) {
+		captured->message.received_usec = received;
+		r = diagnose(config, s, &captured->message, &answer);
+	}
+	if (r == 0)
+		call_json(c, 200, answer);
+	else if (r > 0)
+		call_error(c, 400, "%s", problem);
+	else
+		call_error(c, 503, "it could not be looked at: %s", strerror(-r));
+	captured_free(captured);
 }
 
 /* ---- Uploads ---- */
@@ -236,11 +289,15 @@ static void on_initiated(void *arg, const struct upload_answer *answer)
 
 void control_uploads_post(struct call *c)
 {
+	/* As upload_start() has them. */
+	static const char *const members[] = {"source", "content_type", "file_type",
+		"owner", "size_bytes", "audio_duration_seconds", "video_duration_seconds",
+		"video_bitrate_kbps", NULL};
 	struct asked_upload *u;
 	const json_t *body;
 	int r = -ENOMEM;
 
-	if (call_body(c, &body) < 0)
+	if (call_body(c, members, &body) < 0)
 		return;
 	u = calloc(1, sizeof(*u));
 	c->data = u;

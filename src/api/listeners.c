@@ -108,29 +108,29 @@ static int load_tls(const struct config *c, struct ssl_ctx_st **ret,
 	return r == -ENOMEM ? r : r < 0 ? -EINVAL : 0;
 }
 
-/* Descriptors that are not the public's: the store, the runner, fetches, hooks, the control
- * socket. What they need beyond that the listeners' own reserve must bear. */
-static uint64_t own_descriptors(const struct config *c)
-{
-	return 64 + 4 * (uint64_t)c->max_concurrent;
-}
+/* Descriptors that connections must leave to the rest: hooks' pipes, the store, the log. */
+#define DESCRIPTORS_KEPT     64
+#define DESCRIPTORS_PER_HOOK 8
 
-static void clamp_connections(const struct config *c, struct config_limits *limits)
+/* No more connections than there are descriptors for: a flood must not keep hooks from starting. */
+static void clamp_connections(struct config_limits *limits, unsigned n_hooks)
 {
-	struct rlimit r;
+	struct rlimit have;
+	uint64_t kept = DESCRIPTORS_KEPT + (uint64_t)n_hooks * DESCRIPTORS_PER_HOOK;
 
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
+	if (getrlimit(RLIMIT_NOFILE, &have) < 0 ||
+		limits->max_connections + kept <= have.rlim_cur)
 		return;
-	uint64_t own = own_descriptors(c),
-		 room = r.rlim_cur > 2 * own ? r.rlim_cur - own : r.rlim_cur / 2;
-	if (limits->max_connections <= room)
-		return;
+	uint64_t room = have.rlim_cur > 2 * kept ? have.rlim_cur - kept
+						 : have.rlim_cur / 2;
 	log_event(LOG_CONFIG_WARNING, NULL,
-		"MaxConnections=%llu is more than the limit of %llu descriptors "
-		"(LimitNOFILE=) has room for: %llu it is",
-		(unsigned long long)limits->max_connections,
-		(unsigned long long)r.rlim_cur, (unsigned long long)room);
-	limits->max_connections = (typeof(limits->max_connections))room;
+		"MaxConnections=%llu is lowered to %llu: there are %llu descriptors "
+		"(LimitNOFILE=)",
+		(unsigned long long)limits->max_connections, (unsigned long long)room,
+		(unsigned long long)have.rlim_cur);
+	limits->max_connections = room;
+	if (limits->max_connections_per_address > room)
+		limits->max_connections_per_address = room;
 }
 
 static int configure(struct listeners *l, const struct config *c)
@@ -139,9 +139,9 @@ static int configure(struct listeners *l, const struct config *c)
 	struct config_limits public = c->limits, control = c->limits;
 	const struct cidr_list none = {0};
 
-	clamp_connections(c, &public);
 	control.max_connections_per_address = control.max_connections;
 	control.max_requests_per_connection = UINT32_MAX;
+	clamp_connections(&public, c->max_concurrent);
 	int r = http_server_configure(
 		l->public, &public, &c->trusted_proxy, c->proxy_protocol);
 	return r < 0 ? r : http_server_configure(l->control, &control, &none, false);
@@ -222,6 +222,15 @@ int listeners_reconfigure(struct listeners *l, const struct config *old,
 void listeners_drain(struct listeners *l, void (*on_drained)(void *arg), void *arg)
 {
 	http_server_drain(l->public, on_drained, arg);
+}
+
+void listeners_drain_control(
+	struct listeners *l, void (*on_drained)(void *arg), void *arg)
+{
+	if (l->control)
+		http_server_drain(l->control, on_drained, arg);
+	else
+		on_drained(arg);
 }
 
 void listeners_close(struct listeners *l)

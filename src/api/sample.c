@@ -4,9 +4,11 @@
  */
 #include "api/sample.h"
 
+#include "api/sample_draft.h"
 #include "base/codec.h"
 #include "base/random.h"
 #include "base/utf8.h"
+#include "rules/content.h"
 #include "rules/sign.h"
 
 #include <ctype.h>
@@ -15,108 +17,9 @@
 
 #define ID_PREFIX "test-"
 
-/* What is made before it is written down. */
-struct draft {
-	json_t *json;
-	struct text form, query, headers;
-	bool pointers, forms;
-};
-
-static void draft_fini(struct draft *d)
-{
-	json_decref(d->json);
-	text_fini(&d->form);
-	text_fini(&d->query);
-	text_fini(&d->headers);
-}
-
-static void add_parameter(struct text *t, const char *name, const char *value)
-{
-	CLEANUP(freep) char *n = codec_percent_encode(bytes_of(name));
-	CLEANUP(freep) char *v = codec_percent_encode(bytes_of(value));
-
-	if (n && v)
-		text_addf(t, "%s%s=%s", t->size ? "&" : "", n, v);
-	else
-		t->failed = true;
-}
-
-/* One token of a pointer (RFC 6901, 4): ~1 is '/', ~0 is '~'. */
-static char *unescape(struct bytes token)
-{
-	struct text t = TEXT_EMPTY;
-
-	text_adds(&t, "");
-	for (size_t i = 0; i < token.size; i++) {
-		bool escape = token.data[i] == '~' && i + 1 < token.size;
-
-		if (escape && token.data[i + 1] == '1')
-			text_addc(&t, '/');
-		else if (escape && token.data[i + 1] == '0')
-			text_addc(&t, '~');
-		else
-			text_addc(&t, token.data[i]);
-		i += escape;
-	}
-	text_addc(&t, 0); /* never NULL for the empty token */
-	return text_take(&t);
-}
-
-/* 0; 1: another field stands in the way; -ENOMEM. Members only: an index is one too. */
-static int put_pointer(json_t *json, const char *pointer, const char *value)
-{
-	struct bytes rest = bytes_of(pointer + 1);
-
-	if (pointer[0] != '/')
-		return 1; /* the whole document */
-	for (;;) {
-		CLEANUP(freep) char *name = unescape(bytes_split(rest, '/', &rest));
-		json_t *next;
-
-		if (!name)
-			return -ENOMEM;
-		next = json_object_get(json, name);
-		if (!rest.data) {
-			if (next)
-				return 1;
-			return json_object_set_new(json, name, json_string(value))
-				       ? -ENOMEM
-				       : 0;
-		}
-		if (!next) {
-			if (json_object_set_new(json, name, json_object()))
-				return -ENOMEM;
-			next = json_object_get(json, name);
-		}
-		if (!json_is_object(next))
-			return 1;
-		json = next;
-	}
-}
-
-static int put(struct draft *d, const struct field *f, const char *value)
-{
-	switch (f->kind) {
-	case FIELD_POINTER:
-		d->pointers = true;
-		return put_pointer(d->json, f->name, value);
-	case FIELD_FORM:
-		d->forms = true;
-		add_parameter(&d->form, f->name, value);
-		return 0;
-	case FIELD_QUERY: add_parameter(&d->query, f->name, value); return 0;
-	case FIELD_HEADER:
-		if (strpbrk(value, "\r\n"))
-			return 1;
-		text_addf(&d->headers, "%s: %s\r\n", f->name, value);
-		return 0;
-	}
-	return 1;
-}
-
 static bool same_field(const struct field *a, const struct field *b)
 {
-	return a->kind == b->kind && !strcmp(a->name, b->name);
+	return !strcmp(a->text, b->text);
 }
 
 /* Where= is met as far as an "=" can be; what id and status already say stays theirs. */
@@ -129,29 +32,35 @@ static int put_conditions(struct draft *d, const struct source *s)
 		if (c->negated || (s->id.size && same_field(&c->field, s->id.fields)) ||
 			(s->status.size && same_field(&c->field, s->status.fields)))
 			continue;
-		r = put(d, &c->field, c->value);
+		r = draft_put(d, &c->field, c->value);
 		if (r != 0)
 			return r;
 	}
 	return 0;
 }
 
-static int draft_make(struct draft *d, const struct source *s, const char *id,
+/* A sender that tells its deliveries apart by a header does so here, too. */
+static int put_delivery(struct draft *d, const struct source *s, const char *id)
+{
+	for (size_t i = 0; i < s->delivery.size; i++)
+		if (s->delivery.fields[i].kind == FIELD_HEADER)
+			return draft_put(d, &s->delivery.fields[i], id);
+	return 0;
+}
+
+static int fill_draft(struct draft *d, const struct source *s, const char *id,
 	const char *status, const char **ret_problem)
 {
 	int r = 0;
 
-	d->json = json_object();
-	if (!d->json)
-		return -ENOMEM;
 	if (s->id.size)
-		r = put(d, &s->id.fields[0], id);
+		r = draft_put(d, &s->id.fields[0], id);
 	if (r == 0 && status && s->status.size)
-		r = put(d, &s->status.fields[0], status);
+		r = draft_put(d, &s->status.fields[0], status);
 	if (r == 0)
 		r = put_conditions(d, s);
-	if (r == 0 && d->pointers && d->forms)
-		r = 1;
+	if (r == 0)
+		r = put_delivery(d, s, id);
 	if (r > 0)
 		*ret_problem =
 			"id, status and Where= cannot stand in one sample: give a body";
@@ -233,24 +142,117 @@ static int read_body(const json_t *request, struct text *body, const char **ret_
 	return body->failed ? -ENOMEM : 0;
 }
 
-static int sign(const struct source *s, struct bytes body, const char *id,
-	const char *public_url, int64_t now_usec, const struct text *query,
+/* ---- A body that was given ---- */
+
+static bool reads_forms(const struct source *s)
+{
+	const struct field_list *lists[] = {&s->id, &s->status};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (size_t j = 0; j < lists[i]->size; j++)
+			if (lists[i]->fields[j].kind == FIELD_FORM)
+				return true;
+	return (s->verify & VERIFY_TWILIO) != 0;
+}
+
+/* The field of a form that a signature in another one covers, as Transloadit has it. */
+static struct bytes signed_field(const struct source *s)
+{
+	if (!(s->verify & VERIFY_HMAC) || s->signature.place.kind != FIELD_FORM)
+		return BYTES_NONE;
+	return content_form_field(s->signature.content);
+}
+
+/* What was given is the body, or the field that is signed. 0, 1, -ENOMEM. */
+static int take_given(struct draft *d, const struct source *s, struct text *body,
+	const char **ret_problem)
+{
+	struct bytes field = signed_field(s);
+	struct bytes start = bytes_trim(text_bytes(body));
+	bool json = start.size && strchr("{[", start.data[0]);
+
+	if (!field.data) {
+		d->kind = !json && reads_forms(s) ? SHAPE_URLENCODED : SHAPE_JSON;
+		return 0;
+	}
+	CLEANUP(freep) char *name = bytes_dup(field);
+	json_t *value = json_stringn(body->data, body->size);
+	if (!name)
+		return -ENOMEM;
+	if (!value || memchr(body->data, 0, body->size)) {
+		json_decref(value);
+		*ret_problem = "the body is a form's field here, and that has to be text";
+		return 1;
+	}
+	return json_object_set_new(d->json, name, value) ? -ENOMEM : 0;
+}
+
+/* ---- Signing ---- */
+
+static int sign(const struct source *s, struct bytes body, const struct sample *m,
+	const char *public_url, int64_t now_usec, const struct draft *d,
 	struct sample *ret)
 {
-	const struct sign_input in = {body, id, now_usec, public_url};
+	const struct sign_input in = {.body = body,
+		.id = m->id,
+		.now_usec = now_usec,
+		.public_url = public_url,
+		.form = d->kind == SHAPE_URLENCODED};
 	int r;
 
 	text_clear(&ret->headers);
 	text_clear(&ret->target);
 	text_adds(&ret->target, s->path);
 	/* The URL may be signed, query and all; a token stands at the end of the path. */
-	if (query->size && !(s->verify & VERIFY_TOKEN))
-		text_addf(&ret->target, "?%s", query->data);
+	if (d->query.size && !(s->verify & VERIFY_TOKEN))
+		text_addf(&ret->target, "?%s", d->query.data);
 	r = sign_message(s, &in, &ret->headers, &ret->target);
-	if (query->size && (s->verify & VERIFY_TOKEN))
-		text_addf(&ret->target, "?%s", query->data);
+	if (d->query.size && (s->verify & VERIFY_TOKEN))
+		text_addf(&ret->target, "?%s", d->query.data);
 	return r;
 }
+
+/*
+ * A signature in a form's field covers another field, however the form is written: it is
+ * made for the urlencoded one and put into the draft. 0, 1, negative errno.
+ */
+static int sign_form(const struct source *s, const char *id, const char *public_url,
+	int64_t now_usec, struct draft *d)
+{
+	const enum shape_kind kind = d->kind == SHAPE_JSON ? SHAPE_URLENCODED : d->kind;
+	struct text body = TEXT_EMPTY, more = TEXT_EMPTY, unused = TEXT_EMPTY;
+	const struct sign_input in = {.id = id,
+		.now_usec = now_usec,
+		.public_url = public_url,
+		.form = true,
+		.more_body = &more};
+	struct sign_input complete = in;
+	struct bytes value;
+
+	d->kind = SHAPE_URLENCODED;
+	int r = draft_write(d, &body);
+	complete.body = text_bytes(&body);
+	if (r == 0)
+		r = sign_message(s, &complete, &unused, &unused);
+	bytes_split(text_bytes(&more), '=', &value);
+	if (r == 0 && !value.data) /* another scheme has signed */
+		r = 1;
+	if (r == 0) {
+		CLEANUP(freep) char *plain = malloc(value.size + 1);
+		ptrdiff_t n = plain ? codec_percent_decode(value, true, plain, value.size)
+				    : -ENOMEM;
+		if (n >= 0)
+			plain[n] = '\0';
+		r = n < 0 ? (int)n : draft_put(d, &s->signature.place, plain);
+	}
+	d->kind = kind;
+	text_fini(&body);
+	text_fini(&more);
+	text_fini(&unused);
+	return r;
+}
+
+/* ---- Tampering ---- */
 
 static void spoil_last(char *text, size_t size)
 {
@@ -272,23 +274,39 @@ static void spoil_proof(struct sample *m, size_t path_size, size_t query_size)
 		spoil_last(m->target.data, end);
 }
 
+/* What the signature in the form covers is changed behind it. */
+static int tamper_form(const struct source *s, struct draft *d, struct sample *ret)
+{
+	CLEANUP(freep) char *name = bytes_dup(signed_field(s));
+	CLEANUP(freep) char *value = NULL;
+	int r = name ? draft_field(d, name, &value) : -ENOMEM;
+
+	if (r != 0)
+		return r;
+	if (json_object_set_new(d->json, name, json_sprintf("%s ", value)))
+		return -ENOMEM;
+	text_clear(&ret->body);
+	ret->tampered = true;
+	return draft_write(d, &ret->body);
+}
+
 /*
  * What is signed is changed, if anything is: signing another body shows whether the proof
  * covers it. If not, the proof is what has to be wrong.
  */
-static int tamper(const struct source *s, const char *id, const char *public_url,
-	int64_t now_usec, const struct draft *d, struct sample *ret)
+static int tamper(const struct source *s, const char *public_url, int64_t now_usec,
+	const struct draft *d, struct sample *ret)
 {
 	struct sample other = {0};
 	int r;
 
 	text_add(&other.body, text_bytes(&ret->body));
-	text_adds(&other.body, d->forms ? "&tampered=1" : " ");
+	text_adds(&other.body, d->kind == SHAPE_URLENCODED ? "&tampered=1" : " ");
 	if (other.body.failed)
 		r = -ENOMEM;
 	else
-		r = sign(s, text_bytes(&other.body), id, public_url, now_usec, &d->query,
-			&other);
+		r = sign(
+			s, text_bytes(&other.body), ret, public_url, now_usec, d, &other);
 	if (r == 0 &&
 		bytes_equal(text_bytes(&other.headers), text_bytes(&ret->headers)) &&
 		bytes_equal(text_bytes(&other.target), text_bytes(&ret->target))) {
@@ -304,6 +322,8 @@ static int tamper(const struct source *s, const char *id, const char *public_url
 	return r;
 }
 
+/* ---- The whole ---- */
+
 static bool has_header(const struct text *headers, const char *line)
 {
 	size_t name = strcspn(line, ":") + 1;
@@ -318,79 +338,80 @@ static bool has_header(const struct text *headers, const char *line)
 	return false;
 }
 
-/* The signer's own headers come first: it may have put the id there, too. */
-static void add_headers(struct sample *m, const struct draft *d)
+/* Those that are not there yet. */
+static void add_headers(struct sample *m, struct bytes lines)
 {
-	struct bytes rest = text_bytes(&d->headers);
-	const char *type = d->forms
-				   ? "Content-Type: application/x-www-form-urlencoded\r\n"
-				   : "Content-Type: application/json\r\n";
-
-	while (rest.size) {
-		struct bytes line = bytes_split(rest, '\n', &rest);
+	while (lines.size) {
+		struct bytes line = bytes_split(lines, '\n', &lines);
 
 		if (line.size && !has_header(&m->headers, line.data)) {
 			text_add(&m->headers, line);
 			text_addc(&m->headers, '\n');
 		}
 	}
-	if (!has_header(&m->headers, type))
-		text_adds(&m->headers, type);
 }
 
-static int write_body(struct draft *d, struct sample *ret)
+/* The draft as a signed message. 0, 1 with the problem, negative errno. */
+static int compose(const struct source *s, struct draft *d, bool given, bool tampered,
+	const char *public_url, int64_t now_usec, struct sample *ret,
+	const char **ret_problem)
 {
-	CLEANUP(freep) char *json = NULL;
+	bool in_form = signed_field(s).data != NULL;
+	int r = in_form ? sign_form(s, ret->id, public_url, now_usec, d) : 0;
 
-	if (d->forms) {
-		text_add(&ret->body, text_bytes(&d->form));
-		return 0;
+	if (r == 0 && (in_form || !given)) {
+		text_clear(&ret->body);
+		r = draft_write(d, &ret->body);
 	}
-	json = json_dumps(d->json, JSON_COMPACT);
-	if (!json)
-		return -ENOMEM;
-	text_adds(&ret->body, json);
-	return 0;
+	if (r == 0 && !in_form)
+		r = sign(s, text_bytes(&ret->body), ret, public_url, now_usec, d, ret);
+	else if (r == 0)
+		text_adds(&ret->target, s->path);
+	if (r > 0)
+		*ret_problem = "no scheme of Verify= can be signed with what this source "
+			       "has";
+	if (r == 0 && tampered)
+		r = in_form ? tamper_form(s, d, ret)
+			    : tamper(s, public_url, now_usec, d, ret);
+	if (r == 0) { /* the signer's own come first: it may have put the id there, too */
+		add_headers(ret, text_bytes(&d->headers));
+		add_headers(ret, bytes_of(d->own_headers));
+		add_headers(ret, bytes_of(draft_type(d->kind)));
+	}
+	return r;
 }
 
 int sample_make(const struct source *s, const json_t *request, const char *public_url,
 	int64_t now_usec, struct sample *ret, const char **ret_problem)
 {
-	struct draft d = {0};
+	struct draft d;
 	const char *status = NULL;
-	bool given;
-	int r;
+	bool given = false;
 
 	*ret = (struct sample){0};
-	r = read_id(request, &ret->id, ret_problem);
+	int r = draft_init(&d, shape_find(s->preset));
+	if (r == 0)
+		r = read_id(request, &ret->id, ret_problem);
 	if (r == 0)
 		r = read_body(request, &ret->body, ret_problem);
-	given = r == 0 && ret->body.data;
-	if (r == 2) {
+	if (r == 0) {
+		given = true;
+		r = take_given(&d, s, &ret->body, ret_problem);
+	} else if (r == 2) {
 		r = read_status(s, request, &status, ret_problem);
 		if (r == 0)
-			r = draft_make(&d, s, ret->id, status, ret_problem);
-		if (r == 0)
-			r = write_body(&d, ret);
+			r = fill_draft(&d, s, ret->id, status, ret_problem);
 	}
-	if (r == 0) {
-		r = sign(s, text_bytes(&ret->body), ret->id, public_url, now_usec,
-			&d.query, ret);
-		if (r > 0)
-			*ret_problem =
-				"no scheme of Verify= can be signed with what this "
-				"source has";
-	}
-	if (r == 0 && json_is_true(json_object_get(request, "tamper")))
-		r = tamper(s, ret->id, public_url, now_usec, &d, ret);
 	if (r == 0)
-		add_headers(ret, &d);
+		r = compose(s, &d, given,
+			json_is_true(json_object_get(request, "tamper")), public_url,
+			now_usec, ret, ret_problem);
 	if (given && !json_object_get(request, "id")) { /* the body says which */
 		free(ret->id);
 		ret->id = NULL;
 	}
 	if (r == 0 && (ret->body.failed || ret->target.failed || ret->headers.failed ||
-			      d.form.failed || d.query.failed || d.headers.failed))
+			      d.query.failed || d.headers.failed))
 		r = -ENOMEM;
 	draft_fini(&d);
 	return r;

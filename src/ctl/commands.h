@@ -9,6 +9,10 @@ int cmd_reload(struct ctl *ctl, const struct ctl_args *args);
 int cmd_test(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_test_options[];
 
+int cmd_presets(struct ctl *ctl, const struct ctl_args *args);
+int cmd_verify(struct ctl *ctl, const struct ctl_args *args);
+extern const struct ctl_option cmd_verify_options[];
+
 int cmd_list(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_list_options[];
 int cmd_runs(struct ctl *ctl, const struct ctl_args *args);

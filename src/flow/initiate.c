@@ -237,7 +237,10 @@ static int read_id(const struct source *s, const json_t *json, char **ret_id)
 		*ret_id = text_format("%" JSON_INTEGER_FORMAT, json_integer_value(id));
 		size = *ret_id ? strlen(*ret_id) : 0;
 	} else {
-		r = field_list_read(&s->id, &nothing, json, ret_id, &size);
+		struct document d;
+		document_init_json(&d, &nothing, json);
+		r = field_list_read(&s->id, &d, ret_id, &size);
+		document_fini(&d);
 		if (r)
 			return r < 0 ? r : 1;
 	}

@@ -1,11 +1,11 @@
 /* From a request to a committed callback; see intake.h. */
 #include "flow/intake.h"
 
-#include "base/clock.h"
 #include "flow/dispatch.h"
 #include "flow/launch.h"
 #include "flow/once.h"
 #include "io/log.h"
+#include "rules/answer.h"
 #include "rules/payload.h"
 #include "rules/route.h"
 #include "rules/verify.h"
@@ -24,6 +24,7 @@ struct intake {
 	struct verify_result verified;
 	struct payload payload;
 	bool has_payload;
+	bool stored; /* and so verified */
 	char *fields;
 	struct store_put put;
 	struct store_wish *wishes;
@@ -51,12 +52,27 @@ void intake_abandon(struct intake *in)
 		intake_free(in);
 }
 
+/*
+ * Did the sender prove itself? Of an upload's own token only the store knows, and what Where=
+ * leaves alone it is not asked about.
+ */
+static bool proven(const struct intake *in)
+{
+	return in->verified.verdict == VERIFY_OK || in->stored;
+}
+
 static void answer(struct intake *in, int status)
 {
-	const char *body = in->source->answer ? in->source->answer : "{}";
+	CLEANUP(text_fini) struct text body = TEXT_EMPTY;
+	struct bytes sent = BYTES_NONE;
 
-	/* The source lives as long as the intake: answer first, free then. */
-	in->on_answer(in->arg, status, status == 200 ? bytes_of(body) : BYTES_NONE);
+	/* Short memory shall not turn what is stored into a failure: the plain answer then. */
+	if (status == 200)
+		sent = answer_make(in->source, proven(in) ? &in->payload.document : NULL,
+			       &body) == 0
+			       ? text_bytes(&body)
+			       : bytes_of("{}");
+	in->on_answer(in->arg, status, sent);
 	intake_free(in);
 }
 
@@ -107,12 +123,14 @@ int intake_begin(struct flow *flow, const struct message *m, struct intake **ret
 
 /* ---- What it says, and who wants it ---- */
 
-static bool hook_takes(struct intake *in, const struct hook *h)
+/* 1, 0, or -ENOMEM: the body may be looked into for the first time here. */
+static int hook_takes(struct intake *in, const struct hook *h)
 {
-	const struct payload *p = &in->payload;
+	struct payload *p = &in->payload;
 
-	return hook_wants(h, in->source->name, p->outcome, p->status) &&
-	       condition_list_holds(&h->where, in->message, p->json) == 1;
+	if (!hook_wants(h, in->source->name, p->outcome, p->status))
+		return 0;
+	return condition_list_holds(&h->where, &p->document);
 }
 
 /* Slots are kept for those that may start at once; on_stored gives them back or uses them. */
@@ -121,6 +139,7 @@ static int wish(struct intake *in)
 	const struct config *c = in->config;
 	struct store_put *put = &in->put;
 	CLEANUP(freep) const struct hook **wanting = NULL;
+	size_t n = 0;
 
 	if (c->n_hooks == 0)
 		return 0;
@@ -129,15 +148,18 @@ static int wish(struct intake *in)
 	if (!wanting || !in->wishes)
 		return -ENOMEM;
 	put->wishes = in->wishes;
-	for (size_t i = 0; i < c->n_hooks; i++)
-		if (hook_takes(in, c->hooks[i]))
-			wanting[put->n_wishes++] = c->hooks[i];
-	int r = launch_keep_fields(wanting, put->n_wishes, in->message, &in->fields);
-	if (r < 0) {
-		put->n_wishes = 0;
-		return r;
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < c->n_hooks; i++) {
+		r = hook_takes(in, c->hooks[i]);
+		if (r > 0)
+			wanting[n++] = c->hooks[i];
 	}
-	for (size_t i = 0; i < put->n_wishes; i++)
+	if (r >= 0)
+		r = launch_keep_fields(wanting, n, &in->payload.document, &in->fields);
+	if (r < 0)
+		return r;
+	put->n_wishes = n;
+	for (size_t i = 0; i < n; i++)
 		put->wishes[i] = (struct store_wish){.hook = wanting[i]->name,
 			.start_now = dispatch_reserve(in->flow->dispatch, wanting[i])};
 	return 0;
@@ -253,6 +275,7 @@ static void on_stored(struct store_op *op)
 {
 	struct intake *in = op->arg;
 
+	flow_moved(in->flow);
 	if (op->result < 0) {
 		in->flow->counters.unavailable++;
 		release_wishes(in);
@@ -265,6 +288,11 @@ static void on_stored(struct store_op *op)
 		answer(in, 401);
 		return;
 	}
+	if (in->put.verdict == STORE_IGNORED) {
+		answer(in, 200);
+		return;
+	}
+	in->stored = true;
 	in->flow->counters.accepted++;
 	if (in->put.verdict != STORE_NEW && in->put.verdict != STORE_MOVED)
 		in->flow->counters.repeated++;
@@ -298,14 +326,13 @@ static int put(struct intake *in)
 	p->outcome = in->payload.outcome;
 	p->delivery = in->payload.delivery;
 	p->received_usec = in->message->received_usec;
-	p->due_usec = clock_steady_usec();
 	p->payload = in->message->body;
 	p->test = is_test(in->flow, in->message);
 	p->reopen = in->source->reopen;
 	p->hold = in->source->confirm;
 	if (in->verified.verdict == VERIFY_ASK_STORE)
 		p->token_hash = in->verified.token_hash;
-	int r = wish(in);
+	int r = p->ignore ? 0 : wish(in);
 	p->fields = in->fields;
 	if (r == 0)
 		r = store_submit(in->flow->store, &p->op);
@@ -332,13 +359,12 @@ void intake_take(struct intake *in, const struct message *m,
 		in->has_payload = true;
 	}
 	if (r == 0 && in->source->where.size) {
-		r = condition_list_holds(&in->source->where, m, in->payload.json);
-		if (r == 0) {
-			log_debug("callback of %s does not match its Where=, left alone",
-				in->source->name);
+		r = condition_list_holds(&in->source->where, &in->payload.document);
+		if (r == 0 && in->verified.verdict == VERIFY_OK) {
 			answer(in, 200);
 			return;
 		}
+		in->put.ignore = r == 0; /* but its token is still to be verified */
 	}
 	if (r >= 0)
 		r = put(in);

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "rules/command.h"
-#include "rules/payload.h"
 #include "rules/words.h"
 
 #include <errno.h>
@@ -72,22 +71,20 @@ static int add_built_in(
 	char attempt[16], received[CLOCK_TEXT_SIZE];
 
 	snprintf(attempt, sizeof(attempt), "%u", run->attempt);
-	const struct {
-		const char *name, *value;
-	} built_in[] = {
-		{"CALLBACK_SOURCE", run->source},
-		{"CALLBACK_ID", run->job},
-		{"CALLBACK_STATUS", run->status},
-		{"CALLBACK_OUTCOME", outcome_name(run->outcome)},
-		{"CALLBACK_RECEIVED", clock_format(run->received_usec, received)},
-		{"CALLBACK_HOOK", hook->name},
-		{"CALLBACK_RUN", run->id},
-		{"CALLBACK_ATTEMPT", attempt},
-		{"CALLBACK_TEST", run->test ? "1" : NULL},
+	const char *const values[HOOK_VARIABLE_MAX] = {
+		[HOOK_VARIABLE_SOURCE] = run->source,
+		[HOOK_VARIABLE_ID] = run->job,
+		[HOOK_VARIABLE_STATUS] = run->status,
+		[HOOK_VARIABLE_OUTCOME] = outcome_name(run->outcome),
+		[HOOK_VARIABLE_RECEIVED] = clock_format(run->received_usec, received),
+		[HOOK_VARIABLE_HOOK] = hook->name,
+		[HOOK_VARIABLE_RUN] = run->id,
+		[HOOK_VARIABLE_ATTEMPT] = attempt,
+		[HOOK_VARIABLE_TEST] = run->test ? "1" : NULL,
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++) {
-		int r = environment_sets(envp, built_in[i].name, built_in[i].value);
+	for (enum hook_variable v = 0; v < HOOK_VARIABLE_MAX; v++) {
+		int r = environment_sets(envp, hook_variable_name(v), values[v]);
 		if (r < 0)
 			return r;
 	}
@@ -95,7 +92,7 @@ static int add_built_in(
 }
 
 static int add_export(struct words *envp, const struct hook_export *export,
-	const json_t *payload, const json_t *kept)
+	struct document *payload, const json_t *kept)
 {
 	CLEANUP(freep) char *value = NULL;
 	size_t size = 0;
@@ -108,7 +105,7 @@ static int add_export(struct words *envp, const struct hook_export *export,
 			(struct bytes){
 				json_string_value(text), json_string_length(text)});
 	}
-	int r = field_read(&export->field, NULL, payload, &value, &size);
+	int r = field_read(&export->field, payload, &value, &size);
 	if (r < 0)
 		return r;
 	return r ? 0
@@ -118,16 +115,17 @@ static int add_export(struct words *envp, const struct hook_export *export,
 static int add_exports(
 	struct words *envp, const struct hook *hook, const struct store_run *run)
 {
-	const char *problem;
+	const struct message m = {.body = run->payload};
+	struct document payload;
 	int r = 0;
 
 	if (!hook->n_exports)
 		return 0;
-	json_t *payload = payload_parse(run->payload, &problem);
+	document_init(&payload, &m);
 	json_t *kept = run->fields ? json_loads(run->fields, JSON_ALLOW_NUL, NULL) : NULL;
 	for (size_t i = 0; r == 0 && i < hook->n_exports; i++)
-		r = add_export(envp, &hook->exports[i], payload, kept);
-	json_decref(payload);
+		r = add_export(envp, &hook->exports[i], &payload, kept);
+	document_fini(&payload);
 	json_decref(kept);
 	return r;
 }
@@ -238,14 +236,14 @@ void launch_fini(struct launch *l)
 	l->stdin_fd = -1;
 }
 
-static int keep_field(json_t *kept, const struct field *f, const struct message *m)
+static int keep_field(json_t *kept, const struct field *f, struct document *d)
 {
 	CLEANUP(freep) char *value = NULL;
 	size_t size = 0;
 
 	if (f->kind == FIELD_POINTER || json_object_get(kept, f->text))
 		return 0;
-	int r = field_read(f, m, NULL, &value, &size);
+	int r = field_read(f, d, &value, &size);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	/* Bytes that are no UTF-8 have no place in an environment of text; they are left out. */
@@ -253,8 +251,8 @@ static int keep_field(json_t *kept, const struct field *f, const struct message 
 	return text ? (json_object_set_new(kept, f->text, text) < 0 ? -ENOMEM : 0) : 0;
 }
 
-int launch_keep_fields(const struct hook *const *hooks, size_t n_hooks,
-	const struct message *m, char **ret)
+int launch_keep_fields(
+	const struct hook *const *hooks, size_t n_hooks, struct document *d, char **ret)
 {
 	json_t *kept = NULL;
 	int r = 0;
@@ -267,7 +265,7 @@ int launch_keep_fields(const struct hook *const *hooks, size_t n_hooks,
 				continue;
 			if (!kept && !(kept = json_object()))
 				return -ENOMEM;
-			r = keep_field(kept, f, m);
+			r = keep_field(kept, f, d);
 		}
 	}
 	if (r == 0 && kept && json_object_size(kept)) {

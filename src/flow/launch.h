@@ -29,6 +29,6 @@ void launch_fini(struct launch *l);
  * NULL when it names none. 0 or -ENOMEM.
  */
 int launch_keep_fields(const struct hook *const *hooks, size_t n_hooks,
-	const struct message *m, char **ret) MUST_CHECK;
+	struct document *d, char **ret) MUST_CHECK;
 
 #endif

@@ -104,6 +104,7 @@ void http_reply(struct http_request *r, int status, const char *type, struct byt
 void http_stream_begin(struct http_request *r, int status, const char *type);
 int http_stream_write(struct http_request *r, struct bytes data);
 void http_stream_end(struct http_request *r);
-size_t http_stream_room(const struct http_request *r);
+size_t http_stream_room(const struct http_request *r); /* at most HTTP_STREAM_ROOM */
+#define HTTP_STREAM_ROOM (64u << 10)
 
 #endif

@@ -36,7 +36,6 @@
 #define HTTP_PROXY_IDLE_USEC  (75 * USEC_PER_SEC) /* nginx keeps its side for 60 s */
 #define HTTP_DRAIN_USEC       (1 * USEC_PER_SEC)
 #define HTTP_DRAIN_REST_USEC  (5 * USEC_PER_SEC) /* for what had begun */
-#define HTTP_STREAM_ROOM      (1u << 20)
 #define HTTP_ACCEPT_REST_USEC (200 * USEC_PER_MSEC)
 #define HTTP_TOLD_AT_ONCE     32
 #define HTTP_ACCEPT_TOLD_USEC (10 * USEC_PER_SEC) /* quiet for so long: told anew */

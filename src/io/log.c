@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <syslog.h>
 #include <time.h>
 
@@ -33,6 +34,7 @@ static struct {
 	uint64_t told_usec; /* when that was last tried */
 	enum log_sink sink;
 	bool sink_known, running, stopping, done;
+	struct log_problem problem;
 	bool works;     /* the sink took the last one */
 	bool abandoned; /* the thread hangs in the sink and is left there */
 } log_state = {
@@ -124,6 +126,26 @@ static bool take_limit(enum log_kind kind, const char *hook)
 	return taken;
 }
 
+static void remember(struct bytes text)
+{
+	struct log_problem *p = &log_state.problem;
+	size_t size = text.size < sizeof(p->text) ? text.size : sizeof(p->text) - 1;
+
+	pthread_mutex_lock(&log_state.lock);
+	p->time_usec = clock_wall_usec();
+	memcpy(p->text, text.data, size);
+	p->text[size] = '\0';
+	pthread_mutex_unlock(&log_state.lock);
+}
+
+struct log_problem log_last_problem(void)
+{
+	pthread_mutex_lock(&log_state.lock);
+	struct log_problem p = log_state.problem;
+	pthread_mutex_unlock(&log_state.lock);
+	return p;
+}
+
 static void submit_text(enum log_kind kind, int priority, const struct log_fields *fields,
 	const char *format, va_list ap)
 {
@@ -131,6 +153,8 @@ static void submit_text(enum log_kind kind, int priority, const struct log_field
 	struct text t = TEXT_EMPTY;
 
 	text_addv(&t, format, ap);
+	if (priority <= LOG_ERR && !t.failed)
+		remember(text_bytes(&t));
 	submit(sink, t.failed ? NULL
 			      : log_record_new(sink, kind, priority, NULL, fields,
 					text_bytes(&t), LOG_MESSAGE_BYTES));

@@ -44,6 +44,12 @@ void log_hook_line(const struct log_fields *fields, bool is_stderr, struct bytes
 const char *log_escape(struct bytes b);
 const char *log_escapes(const char *s);
 
+/* The last record at error or above: what an operator who asks for the status is shown. */
+struct log_problem {
+	int64_t time_usec; /* wall clock; 0 = there was none */
+	char text[256];    /* cut to fit */
+};
+struct log_problem log_last_problem(void);
 uint64_t log_dropped(void); /* since start */
 
 #endif

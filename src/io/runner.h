@@ -26,9 +26,11 @@ struct runner_handlers {
 	 */
 	void (*on_exit)(void *arg, uint64_t tag, int status, int exec_error,
 		const char *failed_step);
-	/* All processes of a run are gone, or a sweep is finished (tag 0). */
+	/* All processes of a run are gone, or a sweep is finished (tag 0). After on_exit;
+	 * once for each SIGKILL, or once for several that came while it was at work. */
 	void (*on_swept)(void *arg, uint64_t tag, unsigned n_ended);
-	/* The runner is gone: what it started was swept; exit 71. */
+	/* The runner is gone: what it started was swept (that blocked, some 10 ms, at
+	 * worst seconds); nothing else will be told; exit 71. */
 	void (*on_gone)(void *arg);
 };
 
@@ -39,25 +41,30 @@ struct runner_command {
 	char *const *argv; /* argv[0] absolute, or searched in PATH of envp */
 	char *const *envp;
 	const char *directory;
-	int stdin_fd, stdout_fd, stderr_fd; /* closed by runner_spawn, always */
+	int stdin_fd, stdout_fd, stderr_fd; /* above 2; closed by runner_spawn, always */
 };
 
 /*
  * Forks the runner. Before any thread, secret, socket or store: it inherits what is
  * there. `nofile` is the descriptor limit the daemon was started with; children get it
- * back. 0 or negative errno.
+ * back, and the umask of this moment. The daemon becomes a subreaper, and nothing but the
+ * runner may ever be its child. Where the unit delegates, both move into the leaf `daemon`
+ * of its cgroup. 0 or negative errno.
  */
 int runner_start(struct runner **ret, const struct rlimit *nofile) MUST_CHECK;
 /* Joins it to the loop. Handlers are called from the loop only. */
 int runner_attach(struct runner *r, struct event_base *base,
 	const struct runner_handlers *handlers, void *arg) MUST_CHECK;
 /* Ends left-overs of former lives: all processes whose CALLBACK_RUN begins with
- * `run_prefix` (or in cgroups named so). on_swept(tag 0) comes when none is left. */
+ * `run_prefix` (or in cgroups named so). on_swept(tag 0) comes when none is left, or after
+ * ten seconds (who hangs in the kernel runs no instruction any more). -EBUSY: one is under
+ * way. */
 int runner_sweep(struct runner *r, const char *run_prefix) MUST_CHECK;
 /* 0, or negative errno: nothing was started and no handler will be called for the tag. */
 int runner_spawn(struct runner *r, const struct runner_command *command) MUST_CHECK;
 /* To the whole tree of the run: SIGTERM, or SIGKILL until none is left (then
- * on_swept(tag)). */
+ * on_swept(tag)). Also after on_exit: what was left in the background is remembered until
+ * it is gone. */
 int runner_kill(struct runner *r, uint64_t tag, int signal) MUST_CHECK;
 bool runner_has_cgroups(const struct runner *r); /* the unit delegates */
 pid_t runner_pid(const struct runner *r);

@@ -6,29 +6,20 @@
  */
 #include "io/runner_trees.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOOK_USEC      USEC_PER_SEC /* at most one look at what is left in this time */
 #define WAIT_MSEC      20
 #define SWEEP_MAX_USEC (10 * USEC_PER_SEC)
-#define CATCH_ROUNDS   64
 #define UNSEEN_MAX     8
 #define PATIENCE       500 /* looks, until orphans of others count no more */
-
-/* The kernel's own, as the whole process: nobody stands it still. */
-static uint64_t now_usec(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
-}
 
 int trees_init(struct trees *t, struct cgroup *cgroup)
 {
@@ -251,7 +242,7 @@ void trees_sweep(struct trees *t, const char *prefix)
 {
 	t->sweeping = true;
 	t->n_swept = 0;
-	t->sweep_until_usec = now_usec() + SWEEP_MAX_USEC;
+	t->sweep_until_usec = clock_kernel_usec() + SWEEP_MAX_USEC;
 	snprintf(t->sweep_prefix, sizeof(t->sweep_prefix), "%s", prefix);
 }
 
@@ -293,37 +284,6 @@ static int step_end(struct trees *t, struct tree_entry *e)
 	}
 	swept(t, e);
 	return 0;
-}
-
-/*
- * Who forks and dies is gone from each number before a look is over. But his parent being
- * dead he is our child, and those are told at once; so he is stopped here, quickly, and
- * the next look finds him standing.
- */
-static void catch_new(struct trees *t)
-{
-	static pid_t pids[1024];
-	unsigned idle = 0;
-
-	for (unsigned i = 0; i < CATCH_ROUNDS && idle < 2; i++) {
-		size_t n = tree_children(pids, ARRAY_SIZE(pids));
-
-		idle++;
-		for (size_t j = 0; j < n; j++) {
-			struct tree_process p = {0};
-			struct tree_entry *e;
-
-			if (trees_by_pid(t, pids[j]) || tree_find(&t->now, pids[j]))
-				continue;
-			if (tree_read(pids[j], &p) < 0 || p.dead)
-				continue;
-			e = trees_by_tag(t, owner_of_orphan(t, &p));
-			if (!e || !e->ending || p.halted)
-				continue;
-			kill(p.pid, SIGSTOP); /* our child: the number is his */
-			idle = 0;
-		}
-	}
 }
 
 static bool is_left_over(void *arg, const struct tree_process *p)
@@ -369,7 +329,7 @@ static int step_sweep(struct trees *t)
 	if (s.n > t->n_swept)
 		t->n_swept = s.n;
 	/* Who survives SIGKILL hangs in the kernel and will run no instruction again. */
-	if ((wait != 0 || s.n_left) && t->sweep_until_usec > now_usec())
+	if ((wait != 0 || s.n_left) && t->sweep_until_usec > clock_kernel_usec())
 		return wait > 0 ? wait : WAIT_MSEC;
 	if (t->sweep.n_marks > t->n_swept)
 		t->n_swept = (unsigned)t->sweep.n_marks;
@@ -438,7 +398,7 @@ int trees_step(struct trees *t)
 	int wait = -1;
 
 	if (t->look_due && t->n_left) {
-		uint64_t now = now_usec(), due = t->pruned_usec + LOOK_USEC;
+		uint64_t now = clock_kernel_usec(), due = t->pruned_usec + LOOK_USEC;
 
 		prune_due = now >= due;
 		if (!prune_due)
@@ -446,12 +406,8 @@ int trees_step(struct trees *t)
 	}
 	if (!t->n_ending && !t->sweeping && !prune_due)
 		return wait;
-	if (needs_look(t, prune_due)) {
-		if (look(t) < 0)
-			return WAIT_MSEC;
-		if (t->n_ending)
-			catch_new(t);
-	}
+	if (needs_look(t, prune_due) && look(t) < 0)
+		return WAIT_MSEC;
 	for (e = TAILQ_FIRST(&t->entries); e; e = next) {
 		next = TAILQ_NEXT(e, link);
 		if (e->ending) {
@@ -467,7 +423,7 @@ int trees_step(struct trees *t)
 	}
 	if (prune_due) {
 		prune(t);
-		t->pruned_usec = now_usec();
+		t->pruned_usec = clock_kernel_usec();
 	}
 	return wait;
 }

@@ -31,6 +31,9 @@ struct store_options {
 	 * -EIO. The daemon must exit 74 without store_close(). `what` is for the journal.
 	 */
 	void (*on_fatal)(void *arg, const char *what);
+	/* It cannot commit (`why`, in words), and it can again (NULL): once for each, on the
+	 * loop, before the on_done of the operations that met it. */
+	void (*on_health)(void *arg, bool healthy, const char *why);
 	/* After each commit that changed something, on the loop, before the on_done of
 	 * its operations; only while store_watch(s, true). Borrowed for the call. */
 	void (*on_changes)(void *arg, const struct store_change *changes, size_t n);
@@ -45,17 +48,18 @@ struct store_options {
  */
 int store_open(struct store **ret, struct event_base *base,
 	const struct store_options *options, char **ret_error) MUST_CHECK;
-/* Commits what waits, calls what is done, checkpoints, closes. */
+/* Commits what waits, calls what is done, checkpoints, closes. After on_fatal it only
+ * frees: nothing is written. Not from within a callback of the store. */
 void store_close(struct store *s);
 
 /*
  * 0, or -EAGAIN when op is a put and the queue is full (answer 503; on_done is not
- * called). `priority`: settles and claims overtake nothing; order is kept.
+ * called). Nothing overtakes anything.
  */
 int store_submit(struct store *s, struct store_op *op) MUST_CHECK;
 /* Reload. */
 void store_set_limits(struct store *s, uint64_t retention_usec, uint64_t min_free_bytes);
-/* Count of subscribers > 0 turns on_changes on. */
+/* Is on_changes wanted? The caller counts who watches. */
 void store_watch(struct store *s, bool on);
 
 /* A random name of this store, 8 characters [0-9a-z]: run ids are NAME-NUMBER. */
@@ -64,9 +68,8 @@ const char *store_name(const struct store *s);
 struct store_counts store_counts(const struct store *s);
 /* How many runs of a former life store_open() put back. */
 uint64_t store_recovered(const struct store *s);
-/* Number of commits so far; the watchdog asks whether the writer moved (see store_ping).
- */
-bool store_healthy(
-	const struct store *s); /* false while it cannot commit (disk full, low) */
+/* False while it cannot commit (disk full, low, failed). Whether the writer moves at all is
+ * asked by STORE_PING, which comes back in either case. */
+bool store_healthy(const struct store *s);
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "io/tree.h"
 
+#include "base/clock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,6 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* After so many rounds of stopping we kill whether or not all stand still. */
@@ -210,7 +211,7 @@ bool tree_is_ours(pid_t pid)
 	return stat(path, &st) == 0 && st.st_uid == geteuid();
 }
 
-int tree_read(pid_t pid, struct tree_process *ret)
+static int read_again(pid_t pid, struct tree_process *ret)
 {
 	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r;
@@ -222,7 +223,9 @@ int tree_read(pid_t pid, struct tree_process *ret)
 	return r;
 }
 
-size_t tree_children(pid_t *ret, size_t room)
+/* Children of this thread, the only one that has any; at most `room`. Their numbers are
+ * theirs until we wait for them, so kill(2) is exact. */
+static size_t list_children(pid_t *ret, size_t room)
 {
 	FILE *f = fopen("/proc/thread-self/children", "re");
 	size_t n = 0;
@@ -238,7 +241,7 @@ static bool still_there(const struct tree_process *p)
 {
 	struct tree_process now = {0};
 
-	return tree_read(p->pid, &now) == 0 && now.start_ticks == p->start_ticks;
+	return read_again(p->pid, &now) == 0 && now.start_ticks == p->start_ticks;
 }
 
 int tree_signal(const struct tree_process *p, int signal)
@@ -337,19 +340,10 @@ void tree_hunt_fini(struct tree_hunt *h)
 	*h = (struct tree_hunt){0};
 }
 
-/* The kernel's clock, not ours: tests stand ours still. */
-static uint64_t now_usec(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
-}
-
 int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t max_usec,
 	unsigned *ret_n)
 {
-	uint64_t deadline = now_usec() + max_usec;
+	uint64_t deadline = clock_kernel_usec() + max_usec;
 	struct tree_hunt h = {0};
 	int r;
 
@@ -360,7 +354,7 @@ int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t 
 			if (r == 0)
 				break;
 		}
-		if (now_usec() >= deadline) {
+		if (clock_kernel_usec() >= deadline) {
 			r = r < 0 ? r : -ETIME;
 			break;
 		}
@@ -373,7 +367,7 @@ int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t 
 
 bool tree_end_children(uint64_t max_usec)
 {
-	uint64_t deadline = now_usec() + max_usec;
+	uint64_t deadline = clock_kernel_usec() + max_usec;
 	unsigned rounds = 0;
 
 	for (;;) {
@@ -384,11 +378,13 @@ bool tree_end_children(uint64_t max_usec)
 			;
 		if (pid < 0)
 			return true; /* ECHILD */
-		n = tree_children(pids, ARRAY_SIZE(pids));
+		n = list_children(pids, ARRAY_SIZE(pids));
 		for (size_t i = 0; i < n; i++)
 			kill(pids[i], SIGKILL);
-		if (now_usec() >= deadline)
+		if (clock_kernel_usec() >= deadline)
 			return false;
+		if (n == 0) /* a kernel without that file (CONFIG_PROC_CHILDREN) */
+			poll(NULL, 0, 5);
 		/* Without a pause at first: who forks and dies is quick. */
 		if (++rounds > 100)
 			poll(NULL, 0, 1);

@@ -41,11 +41,6 @@ struct tree {
 int tree_scan(struct tree *t) MUST_CHECK;
 void tree_fini(struct tree *t);
 struct tree_process *tree_find(const struct tree *t, pid_t pid);
-/* One process. 0 or negative errno. */
-int tree_read(pid_t pid, struct tree_process *ret) MUST_CHECK;
-/* Children of this process, which has one thread; at most `room`. Their numbers are theirs
- * until we wait for them, so kill(2) is exact. 0 also where the kernel does not tell. */
-size_t tree_children(pid_t *ret, size_t room);
 /* Is `ancestor` above p? Nobody is above himself. */
 bool tree_descends(const struct tree *t, const struct tree_process *p, pid_t ancestor);
 /* CALLBACK_RUN of its environment. False: none, not readable, or longer than a run id. */

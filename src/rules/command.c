@@ -11,7 +11,6 @@
 
 #include <errno.h>
 
-#define BLANKS        " \t\n\r"
 #define SHOWN_MAX     80 /* bytes of a word in a message */
 #define VARIABLE_OPEN "${CALLBACK_"
 
@@ -22,130 +21,17 @@ struct splitter {
 	const char *problem; /* static text */
 };
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* `digits` digits of `base` after the escape's letter; -1 when they are not there. */
-static int64_t escape_number(struct splitter *s, int base, int digits)
-{
-	int64_t value = 0;
-
-	for (int i = 0; i < digits; i++, s->p++) {
-		int digit = hex_value(*s->p);
-		if (digit < 0 || digit >= base)
-			return -1;
-		value = value * base + digit;
-	}
-	return value;
-}
-
-static void add_code_point(struct text *t, uint32_t c)
-{
-	if (c < 0x80) {
-		text_addc(t, (char)c);
-		return;
-	}
-	if (c < 0x800) {
-		text_addc(t, (char)(0xc0 | c >> 6));
-	} else {
-		if (c < 0x10000) {
-			text_addc(t, (char)(0xe0 | c >> 12));
-		} else {
-			text_addc(t, (char)(0xf0 | c >> 18));
-			text_addc(t, (char)(0x80 | (c >> 12 & 0x3f)));
-		}
-		text_addc(t, (char)(0x80 | (c >> 6 & 0x3f)));
-	}
-	text_addc(t, (char)(0x80 | (c & 0x3f)));
-}
-
-/* \xHH, \nnn, \uHHHH, \UHHHHHHHH; s->p stands behind the letter (on the octal's first). */
-static void add_numbered(struct splitter *s, char letter)
-{
-	int64_t value;
-
-	if (letter == 'u' || letter == 'U') {
-		value = escape_number(s, 16, letter == 'u' ? 4 : 8);
-		if (value <= 0 || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
-			s->problem = "\\u and \\U need 4 and 8 hex digits of a character";
-		else
-			add_code_point(&s->word, (uint32_t)value);
-		return;
-	}
-	value = letter == 'x' ? escape_number(s, 16, 2) : escape_number(s, 8, 3);
-	if (value <= 0 || value > 255)
-		s->problem =
-			"\\x needs two hex digits, an octal escape three digits up to "
-			"\\377, and neither may be zero";
-	else
-		text_addc(&s->word, (char)value);
-}
-
-static void add_escape(struct splitter *s)
-{
-	static const char letters[] = "abfnrtv\\\"'s";
-	static const char meanings[] = "\a\b\f\n\r\t\v\\\"' ";
-	char letter = *s->p;
-	const char *known = letter ? strchr(letters, letter) : NULL;
-
-	if (letter == '\0') {
-		s->problem = "a backslash at the end escapes nothing";
-	} else if (known) {
-		s->p++;
-		text_addc(&s->word, meanings[known - letters]);
-	} else if (letter == 'x' || letter == 'u' || letter == 'U') {
-		s->p++;
-		add_numbered(s, letter);
-	} else if (letter >= '0' && letter <= '7') {
-		add_numbered(s, letter);
-	} else {
-		s->problem = "there is no such escape; a backslash is written \\\\";
-	}
-}
-
-/* One word into s->word; s->p stands on its first byte. As systemd, quotes may open anywhere. */
-static void split_word(struct splitter *s)
-{
-	char quote = '\0';
-
-	text_clear(&s->word);
-	while (*s->p && !s->problem) {
-		char c = *s->p;
-		if (!quote && strchr(BLANKS, c))
-			return;
-		s->p++;
-		if (c == '\\')
-			add_escape(s);
-		else if (quote && c == quote)
-			quote = '\0';
-		else if (!quote && (c == '"' || c == '\''))
-			quote = c;
-		else
-			text_addc(&s->word, c);
-	}
-	if (quote && !s->problem)
-		s->problem = "a quote is opened and never closed";
-}
-
 static bool word_alone(const char *p, const char *word)
 {
 	size_t n = strlen(word);
 
-	return strncmp(p, word, n) == 0 && (p[n] == '\0' || strchr(BLANKS, p[n]));
+	return strncmp(p, word, n) == 0 && (p[n] == '\0' || strchr(WORDS_BLANKS, p[n]));
 }
 
 static int split_all(struct splitter *s, struct words *w)
 {
 	for (;;) {
-		s->p += strspn(s->p, BLANKS);
+		s->p += strspn(s->p, WORDS_BLANKS);
 		if (*s->p == '\0')
 			return 0;
 		if (word_alone(s->p, ";")) {
@@ -158,7 +44,9 @@ static int split_all(struct splitter *s, struct words *w)
 			text_clear(&s->word);
 			text_addc(&s->word, *s->p++);
 		} else {
-			split_word(s);
+			int r = words_read(&s->p, &s->word, &s->problem);
+			if (r < 0)
+				return r;
 		}
 		if (s->problem)
 			return 0;
@@ -167,8 +55,7 @@ static int split_all(struct splitter *s, struct words *w)
 	}
 }
 
-/* The name in a ${CALLBACK_NAME} that begins at `p`, or BYTES_NONE. */
-static struct bytes variable_at(const char *p)
+struct bytes command_variable_at(const char *p)
 {
 	const char *end;
 
@@ -185,7 +72,7 @@ static struct bytes variable_at(const char *p)
 static struct bytes first_variable(const char *word)
 {
 	for (const char *p = strchr(word, '$'); p; p = strchr(p + 1, '$')) {
-		struct bytes name = variable_at(p);
+		struct bytes name = command_variable_at(p);
 		if (name.data)
 			return name;
 	}
@@ -226,7 +113,7 @@ static int check_script(const struct words *w, char **ret_reason)
 static int warn_of_options(const struct words *w, char **ret_warning)
 {
 	for (size_t i = 1; i < w->size && strcmp(w->list[i], "--") != 0; i++) {
-		if (!variable_at(w->list[i]).data)
+		if (!command_variable_at(w->list[i]).data)
 			continue;
 		CLEANUP(text_fini) struct text t = TEXT_EMPTY;
 		text_adds(&t, "the argument \"");
@@ -286,7 +173,7 @@ char *command_expand(const char *word, char *const *environment)
 
 	text_adds(&t, ""); /* an argument stays one, even an empty one */
 	while (*word) {
-		struct bytes name = variable_at(word);
+		struct bytes name = command_variable_at(word);
 		if (name.data) {
 			/* What comes in is not looked at again: one pass. */
 			text_adds(&t, look_up(environment, name));

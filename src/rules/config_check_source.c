@@ -2,9 +2,21 @@
 #include "rules/config_build.h"
 
 #include "rules/content.h"
+#include "rules/verify.h"
 #include "rules/words.h"
 
-#define NEED_SECRET (VERIFY_HEADER | VERIFY_BASIC | VERIFY_HMAC)
+/* In the order in which they are complained of. */
+static const enum verify_scheme need_secret[] = {VERIFY_HMAC, VERIFY_HEADER, VERIFY_BASIC,
+	VERIFY_STANDARD_WEBHOOKS, VERIFY_TWILIO};
+
+/* The first that cannot do without; NULL when all can. */
+static const char *who_needs_secret(const struct source *source)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(need_secret); i++)
+		if (source->verify & need_secret[i])
+			return verify_scheme_name(need_secret[i]);
+	return NULL;
+}
 
 static const char *text_of(const struct section *s, const char *key)
 {
@@ -24,11 +36,9 @@ static void check_secrets(
 	if (given && source->verify == VERIFY_NONE)
 		findings_warning(&b->findings, settings_of(s, "SecretFile")->at,
 			"SecretFile= is of no use beside Verify=none");
-	if (!given && source->verify & NEED_SECRET)
-		findings_error(&b->findings, at, "Verify=%s needs SecretFile=",
-			source->verify & VERIFY_HMAC     ? "hmac"
-			: source->verify & VERIFY_HEADER ? "header"
-							 : "basic");
+	const char *needing = who_needs_secret(source);
+	if (!given && needing)
+		findings_error(&b->findings, at, "Verify=%s needs SecretFile=", needing);
 	else if (!given && source->verify & VERIFY_TOKEN && !text_of(s, "UploadURL"))
 		findings_error(&b->findings, at,
 			"Verify=token needs SecretFile=, or UploadURL= where every "
@@ -56,8 +66,8 @@ static void check_verify(
 		if (settings_of(s, "Preset")->size == 0 || s->preset)
 			findings_error(&b->findings, verify->at,
 				"[Source %s] has no Verify=: write Verify=token (or "
-				"header, basic, hmac) and SecretFile=, or Verify=none to "
-				"believe anybody",
+				"header, basic, hmac, standard-webhooks, twilio) and "
+				"SecretFile=, or Verify=none to believe anybody",
 				s->name);
 		return;
 	}
@@ -66,6 +76,42 @@ static void check_verify(
 			"Verify=none stands alone: with it nothing else is asked for");
 	else
 		check_secrets(b, s, source);
+}
+
+/* Where only one field of a form is signed, id and status must stand in it. */
+static void check_covered(struct build *b, const struct section *s, const char *key,
+	const struct field_list *fields, struct bytes signed_field)
+{
+	for (size_t i = 0; i < fields->size; i++) {
+		const struct field *f = &fields->fields[i];
+		if (f->kind != FIELD_FORM ||
+			!bytes_equal(bytes_of(f->name), signed_field))
+			findings_warning(&b->findings, settings_of(s, key)->at,
+				"%s=%s stands outside the form's field %.*s, which is "
+				"all "
+				"that SignedContent= covers",
+				key, findings_quote(bytes_of(f->text)).text,
+				BYTES_FMT(signed_field));
+	}
+}
+
+/* A signature that stands in the form cannot cover itself. */
+static void check_form(struct build *b, const struct section *s,
+	const struct source *source, unsigned parts)
+{
+	const struct signature_rule *rule = &source->signature;
+	struct bytes field = content_form_field(rule->content);
+
+	if (rule->place.kind == FIELD_FORM &&
+		(parts & (CONTENT_BODY | CONTENT_FORM) ||
+			bytes_equal(field, bytes_of(rule->place.name))))
+		findings_error(&b->findings, settings_of(s, "SignedContent")->at,
+			"SignedContent= would cover the signature itself, which stands "
+			"in the form: {form:NAME} of another field is wanted");
+	if (!field.data || parts & CONTENT_BODY)
+		return;
+	check_covered(b, s, "IdField", &source->id, field);
+	check_covered(b, s, "StatusField", &source->status, field);
 }
 
 static bool has_delivery_header(const struct source *source)
@@ -100,6 +146,7 @@ static void check_content(
 	if (parts & CONTENT_URL && !has_public_url(b))
 		findings_error(&b->findings, at,
 			"SignedContent= with {url} needs PublicURL= in [Daemon]");
+	check_form(b, s, source, parts);
 }
 
 static void check_signature(
@@ -124,9 +171,6 @@ static void check_signature(
 static void check_urls(
 	struct build *b, const struct section *s, const struct source *source)
 {
-	if (source->status_url && !strstr(source->status_url, "{id}"))
-		findings_error(&b->findings, settings_of(s, "StatusURL")->at,
-			"StatusURL= must hold {id}, which stands for the job's id");
 	const struct setting *upload = settings_of(s, "UploadURL");
 	if (!source->upload_url || upload->values[0].origin != ORIGIN_FILE)
 		return;
@@ -140,7 +184,7 @@ static void check_urls(
 			"not verify");
 }
 
-/* A word in two lists, both written by hand, cannot be meant. */
+/* A word in two lists, both written by hand, cannot be meant; nor that any is a success. */
 static void check_words(
 	struct build *b, const struct section *s, const struct source *source)
 {
@@ -150,6 +194,10 @@ static void check_words(
 	} lists[] = {{"SuccessValues", &source->success}, {"ErrorValues", &source->error},
 		{"CanceledValues", &source->canceled},
 		{"PendingValues", &source->pending}};
+	if (words_contain_nocase(&source->success, bytes_of("*")))
+		findings_error(&b->findings, settings_of(s, "SuccessValues")->at,
+			"SuccessValues=: * is no word: success is never guessed (with an "
+			"empty StatusField= every callback is one)");
 	for (size_t i = 1; i < ARRAY_SIZE(lists); i++) {
 		const struct setting *later = settings_of(s, lists[i].key);
 		if (later->size == 0 || later->values[0].origin != ORIGIN_FILE)
@@ -170,12 +218,44 @@ static void check_words(
 	}
 }
 
+/* Read and kept, and nothing comes of it so far. */
+static void warn_of_unbuilt(
+	struct build *b, const struct section *s, const char *key, const char *missing)
+{
+	const struct setting *setting = settings_of(s, key);
+	if (setting->size > 0 && setting->values[0].origin == ORIGIN_FILE)
+		findings_warning(&b->findings, setting->at,
+			"%s= is not supported yet: %s", key, missing);
+}
+
+static void check_asking(
+	struct build *b, const struct section *s, const struct source *source)
+{
+	if (source->status_url && !strstr(source->status_url, "{id}"))
+		findings_error(&b->findings, settings_of(s, "StatusURL")->at,
+			"StatusURL= must hold {id}, which stands for the job's id");
+	else if (source->status_url)
+		warn_of_unbuilt(b, s, "StatusURL",
+			"the sender is not asked for the status of a job");
+	if (source->expect_within_usec)
+		warn_of_unbuilt(b, s, "ExpectWithin",
+			"an expected job that keeps silent is not asked for");
+	if (source->give_up_usec)
+		warn_of_unbuilt(b, s, "GiveUpAfter", "no job becomes lost");
+}
+
 void config_check_source(
 	struct build *b, const struct section *section, const struct source *source)
 {
 	check_verify(b, section, source);
 	if (source->verify & VERIFY_HMAC)
 		check_signature(b, section, source);
+	if (source->verify & VERIFY_TWILIO && !has_public_url(b))
+		findings_error(&b->findings, settings_of(section, "Verify")->at,
+			"Verify=twilio needs PublicURL= in [Daemon], which is part of "
+			"what "
+			"is signed");
 	check_urls(b, section, source);
 	check_words(b, section, source);
+	check_asking(b, section, source);
 }

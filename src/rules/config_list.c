@@ -86,8 +86,8 @@ static const struct {
 	{"header", VERIFY_HEADER, false},
 	{"basic", VERIFY_BASIC, false},
 	{"hmac", VERIFY_HMAC, false},
-	{"standard-webhooks", VERIFY_STANDARD_WEBHOOKS, true},
-	{"twilio", VERIFY_TWILIO, true},
+	{"standard-webhooks", VERIFY_STANDARD_WEBHOOKS, false},
+	{"twilio", VERIFY_TWILIO, false},
 	{"ed25519", VERIFY_ED25519, true},
 	{"sns", VERIFY_SNS, true},
 	{"jwt", VERIFY_JWT, true},
@@ -108,7 +108,8 @@ static int take_scheme(struct convert *c, const struct setting_value *v, const c
 		*ret_reason = "not supported yet";
 		return 1;
 	}
-	*ret_reason = "one of these is wanted: token header basic hmac, or none";
+	*ret_reason = "one of these is wanted: token header basic hmac standard-webhooks "
+		      "twilio, or none";
 	return 1;
 }
 
@@ -178,11 +179,6 @@ static int take_export(struct convert *c, const struct setting_value *v, const c
 	int r = field_parse(&field, colon + 1, ret_reason);
 	if (r != 0)
 		return r;
-	if (field.kind == FIELD_FORM) {
-		field_fini(&field);
-		*ret_reason = "form: fields are not supported yet";
-		return 1;
-	}
 	struct hook_export *exports = reallocarray(
 		hook->exports, hook->n_exports + 1, sizeof(*exports));
 	if (exports)
@@ -259,7 +255,7 @@ int config_list_convert(struct convert *c)
 	if (c->key->type == KEY_EXEC)
 		return convert_exec(c);
 	if (c->key->type == KEY_ON)
-		c->at = config_build_hook(c->build, c->section);
+		c->at = config_build_hook(c->section);
 	for (size_t i = 0; r == 0 && i < c->setting->size; i++) {
 		const struct setting_value *v = &c->setting->values[i];
 		const char *reason = NULL;

@@ -37,7 +37,11 @@ static void add_setting(struct text *t, const struct config_origins *o,
 	const struct section *s, const struct key *key, const struct setting *setting)
 {
 	if (setting->size == 0) {
-		add_origin(t, o, s, setting->written ? ORIGIN_FILE : ORIGIN_DEFAULT,
+		bool preset = s->preset && preset_value(s->preset, key->name);
+		add_origin(t, o, s,
+			setting->written ? ORIGIN_FILE
+			: preset         ? ORIGIN_PRESET
+					 : ORIGIN_DEFAULT,
 			setting->at);
 		text_addf(t, "%s=\n", key->name);
 	}

@@ -14,13 +14,6 @@ bool config_secret_handles(enum key_type type)
 	return type == KEY_SECRETS || type == KEY_SECRET || type == KEY_KEY_FILE;
 }
 
-static void wipe(void *data, size_t size)
-{
-	if (data)
-		explicit_bzero(data, size);
-	free(data);
-}
-
 static void tell_warning(
 	struct convert *c, const struct setting_value *v, const char *text)
 {
@@ -68,8 +61,8 @@ static int fill_secret(struct secret *s, const char *file, const char *text, siz
 	s->text = malloc(size + 1);
 	s->data = malloc(size + 1);
 	if (!s->file || !s->text || !s->data) {
-		wipe(s->text, 0);
-		wipe(s->data, 0);
+		bytes_wipe(s->text, 0);
+		bytes_wipe(s->data, 0);
 		free(s->file);
 		*s = (struct secret){0};
 		return -ENOMEM;
@@ -98,7 +91,7 @@ static int read_secret(
 	} else {
 		r = fill_secret(ret, v->text, text, size);
 	}
-	wipe(text, room);
+	bytes_wipe(text, room);
 	return r;
 }
 
@@ -158,7 +151,7 @@ static int convert_key_file(struct convert *c, const struct setting_value *v)
 	if (r == 0 && size == 0)
 		config_refuse(c, v, "the file is empty");
 	if (r == 0)
-		wipe(text, size);
+		bytes_wipe(text, size);
 	char *keep = path ? CONSUME(path) : strdup(v->text);
 	*(char **)c->at = keep;
 	return keep ? 0 : -ENOMEM;
@@ -195,32 +188,98 @@ static struct place place_of(const struct setting *setting, const struct secret 
 	return setting->at;
 }
 
+/* Those that secrets are for. */
+#define SECRET_SCHEMES                                               \
+	(VERIFY_TOKEN | VERIFY_HEADER | VERIFY_BASIC | VERIFY_HMAC | \
+		VERIFY_STANDARD_WEBHOOKS | VERIFY_TWILIO)
+#define WHSEC_PREFIX "whsec_"
+
+/*
+ * Beside other schemes a secret that is no key of this one may be theirs: then some secret
+ * must be one, and that is looked at in the end.
+ */
+static bool stands_alone(const struct source *source, enum verify_scheme scheme)
+{
+	return (source->verify & SECRET_SCHEMES & ~(unsigned)scheme) == 0 ||
+	       !(source->verify & scheme);
+}
+
+/* KeyPrefix= and KeyEncoding=, in place. NULL, or why it is no key. */
+static const char *decode_own(const struct signature_rule *rule, struct secret *s)
+{
+	struct bytes prefix = bytes_of(rule->key_prefix);
+	struct bytes text = {(const char *)s->text, s->text_size};
+
+	if (prefix.size > 0 && bytes_starts(text, prefix))
+		text = (struct bytes){text.data + prefix.size, text.size - prefix.size};
+	ptrdiff_t size = decode(rule->key_encoding, text, s->data);
+	s->size = size > 0 ? (size_t)size : 0;
+	explicit_bzero(s->data + s->size, s->text_size - s->size);
+	if (size == 0)
+		return "no key is left behind KeyPrefix=";
+	if (size > 0)
+		return NULL;
+	return rule->key_encoding == ENCODING_HEX
+		       ? "the secret is not hex, as KeyEncoding= says"
+		       : "the secret is not base64, as KeyEncoding= says";
+}
+
+/* The same for standard-webhooks. */
+static const char *decode_whsec(struct findings *f, struct secret *s)
+{
+	struct bytes prefix = bytes_of(WHSEC_PREFIX);
+	struct bytes text = {(const char *)s->text, s->text_size};
+
+	if (bytes_starts(text, bytes_of("whpk_")))
+		return "it is a public key, and those are not supported yet";
+	if (bytes_starts(text, prefix))
+		text = (struct bytes){text.data + prefix.size, text.size - prefix.size};
+	s->whsec = malloc(s->text_size + 1);
+	if (!s->whsec) {
+		f->failed = true;
+		return NULL;
+	}
+	ptrdiff_t size = codec_base64_decode(text, s->whsec, s->text_size);
+	s->whsec_size = size > 0 ? (size_t)size : 0;
+	return size > 0 ? NULL
+			: "Verify=standard-webhooks wants " WHSEC_PREFIX
+			  " and base64 behind it";
+}
+
+static void tell_secret(struct build *b, const struct section *section,
+	const struct secret *s, const char *problem)
+{
+	findings_error(&b->findings, place_of(settings_of(section, "SecretFile"), s),
+		"SecretFile=%s: %s", findings_quote(bytes_of(s->file)).text, problem);
+}
+
 void config_secret_decode(
 	struct build *b, const struct section *section, struct source *source)
 {
-	const struct signature_rule *rule = &source->signature;
-	struct bytes prefix = bytes_of(rule->key_prefix);
-	const struct setting *setting = settings_of(section, "SecretFile");
+	bool own_alone = stands_alone(source, VERIFY_HMAC);
+	bool whsec_alone = stands_alone(source, VERIFY_STANDARD_WEBHOOKS);
+	const char *own_problem = NULL, *whsec_problem = NULL, *problem;
+	size_t n_own = 0, n_whsec = 0;
+
 	for (size_t i = 0; i < source->n_secrets; i++) {
 		struct secret *s = &source->secrets[i];
-		struct bytes text = {(const char *)s->text, s->text_size};
-		if (prefix.size > 0 && bytes_starts(text, prefix))
-			text = (struct bytes){
-				text.data + prefix.size, text.size - prefix.size};
-		ptrdiff_t size = decode(rule->key_encoding, text, s->data);
-		if (size > 0) {
-			explicit_bzero(s->data + size, s->text_size - (size_t)size);
-			s->size = (size_t)size;
-		} else if (size == 0) {
-			findings_error(&b->findings, place_of(setting, s),
-				"SecretFile=%s: no key is left behind KeyPrefix=",
-				findings_quote(bytes_of(s->file)).text);
-		} else {
-			findings_error(&b->findings, place_of(setting, s),
-				"SecretFile=%s: the secret is not %s, as KeyEncoding= "
-				"says",
-				findings_quote(bytes_of(s->file)).text,
-				settings_text(section, "KeyEncoding"));
-		}
+		problem = decode_own(&source->signature, s);
+		n_own += !problem;
+		if (problem && own_alone)
+			tell_secret(b, section, s, problem);
+		else if (problem)
+			own_problem = problem;
+		if (!(source->verify & VERIFY_STANDARD_WEBHOOKS))
+			continue;
+		problem = decode_whsec(&b->findings, s);
+		n_whsec += !problem;
+		if (problem && whsec_alone)
+			tell_secret(b, section, s, problem);
+		else if (problem)
+			whsec_problem = problem;
 	}
+	if (own_problem && n_own == 0)
+		tell_secret(b, section, &source->secrets[0], own_problem);
+	if (whsec_problem && n_whsec == 0)
+		tell_secret(b, section, &source->secrets[0], whsec_problem);
 }

@@ -204,15 +204,13 @@ static int convert_place(struct convert *c, const struct setting_value *v)
 		config_refuse(c, v, "%s", reason);
 		return 0;
 	}
-	if (got.kind == FIELD_HEADER) {
+	if (!got.pointer && !got.last &&
+		(got.kind == FIELD_HEADER || got.kind == FIELD_FORM)) {
 		field_fini(field);
 		*field = got;
 		return 0;
 	}
-	if (got.kind == FIELD_FORM)
-		config_refuse_unbuilt(c, v);
-	else
-		config_refuse(c, v, "a signature stands in a header");
+	config_refuse(c, v, "a signature stands in a header, or in form:NAME");
 	field_fini(&got);
 	return 0;
 }

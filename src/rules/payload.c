@@ -1,7 +1,6 @@
 /*
- * What a callback says. The body is hostile until read: depth is looked at before parsing,
- * memory is counted while parsing, a key that stands twice refuses the whole. What cannot be
- * read is no error here: it becomes a job of its own, named by the hash of its bytes.
+ * What a callback says. The body is hostile until read: document.c sees to that. What cannot
+ * be read is no error here: it becomes a job of its own, named by the hash of its bytes.
  */
 #include "rules/payload.h"
 
@@ -9,14 +8,10 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "rules/payload_memory.h"
-#include "rules/payload_scan.h"
 #include "rules/verify.h"
 #include "rules/words.h"
 
 #include <errno.h>
-
-#define MEMORY_BASE (64u * 1024)
-#define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL)
 
 void payload_init(void)
 {
@@ -24,77 +19,10 @@ void payload_init(void)
 	json_object_seed(0); /* from the kernel: nobody outside chooses our collisions */
 }
 
-static const char *problem_of(enum json_error_code code)
-{
-	switch (code) {
-	case json_error_out_of_memory: return "the body would take too much memory";
-	case json_error_duplicate_key: return "the body's JSON holds a key twice";
-	case json_error_invalid_utf8: return "the body is not UTF-8";
-	case json_error_null_byte_in_key: return "a key of the body's JSON holds a NUL";
-	case json_error_numeric_overflow:
-		return "the body's JSON holds a number too large";
-	case json_error_premature_end_of_input: return "the body's JSON is cut short";
-	default: return "the body is no JSON";
-	}
-}
-
-/* 0, 1 with *ret_code, -ENOMEM. */
-static int load(
-	struct bytes body, size_t budget, json_t **ret, enum json_error_code *ret_code)
-{
-	json_error_t error = {0};
-
-	payload_memory_arm(budget);
-	json_t *json = json_loadb(body.data, body.size, PARSE_FLAGS, &error);
-	enum payload_memory memory = payload_memory_disarm();
-	if (json) {
-		*ret = json;
-		return 0;
-	}
-	/* Short memory that is not the body's doing is a 503: the body may be a good one. */
-	if (memory == PAYLOAD_MEMORY_SHORT)
-		return -ENOMEM;
-	*ret_code = memory == PAYLOAD_MEMORY_EXCEEDED ? json_error_out_of_memory
-						      : json_error_code(&error);
-	return 1;
-}
-
-/* 0, 1 with *ret_problem, -ENOMEM. */
-static int parse(struct bytes body, json_t **ret, const char **ret_problem)
-{
-	static const struct bytes mark = {"\xef\xbb\xbf", 3};
-	size_t budget = body.size * PAYLOAD_MEMORY_FACTOR + MEMORY_BASE;
-	enum json_error_code code;
-
-	if (bytes_starts(body, mark)) { /* RFC 8259, 8.1: may be ignored */
-		body.data += mark.size;
-		body.size -= mark.size;
-	}
-	if (body.size == 0) {
-		*ret_problem = "the body is empty";
-		return 1;
-	}
-	if (!payload_scan_depth(body, PAYLOAD_DEPTH_MAX)) {
-		*ret_problem = "the body's JSON is nested too deeply";
-		return 1;
-	}
-	int r = load(body, budget, ret, &code);
-	if (r == 1 && code == json_error_numeric_overflow) {
-		CLEANUP(text_fini) struct text quoted = TEXT_EMPTY;
-		payload_scan_quote_numbers(body, &quoted);
-		if (quoted.failed)
-			return -ENOMEM;
-		r = load(text_bytes(&quoted), budget, ret, &code);
-	}
-	if (r == 1)
-		*ret_problem = problem_of(code);
-	return r;
-}
-
 json_t *payload_parse(struct bytes body, const char **ret_problem)
 {
 	json_t *json = NULL;
-	int r = parse(body, &json, ret_problem);
+	int r = document_parse(body, &json, ret_problem);
 
 	if (r < 0)
 		*ret_problem = "memory is short";
@@ -104,6 +32,8 @@ json_t *payload_parse(struct bytes body, const char **ret_problem)
 enum outcome payload_outcome(
 	const struct source *s, struct bytes status, bool *ret_unknown)
 {
+	static const struct bytes any = {"*", 1};
+
 	*ret_unknown = false;
 	if (words_contain_nocase(&s->success, status))
 		return OUTCOME_SUCCESS;
@@ -111,23 +41,49 @@ enum outcome payload_outcome(
 		return OUTCOME_ERROR;
 	if (words_contain_nocase(&s->canceled, status))
 		return OUTCOME_CANCELED;
-	*ret_unknown = !words_contain_nocase(&s->pending, status);
-	return OUTCOME_PENDING;
+	if (words_contain_nocase(&s->pending, status))
+		return OUTCOME_PENDING;
+	/* Where a list holds *, that is what a word in no list means. */
+	*ret_unknown = !words_contain_nocase(&s->pending, any) &&
+		       !words_contain_nocase(&s->error, any) &&
+		       !words_contain_nocase(&s->canceled, any);
+	if (words_contain_nocase(&s->error, any))
+		return OUTCOME_ERROR;
+	return words_contain_nocase(&s->canceled, any) ? OUTCOME_CANCELED
+						       : OUTCOME_PENDING;
 }
 
 /* What goes wrong while one value is read, in the words of that value. */
 struct trouble {
 	const char *absent, *twice, *bad;
+	const char *inexact; /* of a real or a boolean; NULL: it may be one */
 };
 
+/* Is it a number that has more than one spelling, or a yes or no? 1, 0, -ENOMEM. */
+static int is_inexact(const struct field *f, struct document *d)
+{
+	const json_t *value;
+	int r = field_in_json(f) ? field_json(f, d, &value) : 1;
+
+	if (r < 0)
+		return r;
+	return r == 0 && (json_is_real(value) || json_is_boolean(value));
+}
+
 /* The value must do as an id does: it is shown, compared, and put into an environment. */
-static int read_word(const struct field *f, const struct message *m, const json_t *json,
+static int read_word(const struct field *f, struct document *d,
 	const struct trouble *trouble, char **ret, const char **ret_problem)
 {
 	CLEANUP(freep) char *value = NULL;
 	size_t size = 0;
-	int r = field_read(f, m, json, &value, &size);
+	int r = trouble->inexact ? is_inexact(f, d) : 0;
 
+	if (r > 0) {
+		*ret_problem = trouble->inexact;
+		return 2;
+	}
+	if (r == 0)
+		r = field_read(f, d, &value, &size);
 	if (r == 2) {
 		*ret_problem = trouble->twice;
 		return 2;
@@ -142,67 +98,65 @@ static int read_word(const struct field *f, const struct message *m, const json_
 	return 0;
 }
 
-/* 0; 1 with *ret_problem; -ENOMEM. `no_json` is why there is no parsed body, or NULL. */
-static int read_id(const struct source *s, const struct message *m, const json_t *json,
-	const char *no_json, char **ret, const char **ret_problem)
+/* Why a field is not there, where the whole place that it stands in is not. */
+static const char *why_absent(const struct field *f, const struct document *d)
+{
+	if (f->kind == FIELD_POINTER)
+		return d->json_problem;
+	return f->kind == FIELD_FORM ? d->form.problem : NULL;
+}
+
+/* 0; 1 with *ret_problem; -ENOMEM. */
+static int read_first(const struct field_list *l, struct document *d,
+	const struct trouble *trouble, char **ret, const char **ret_problem)
+{
+	const char *why = NULL;
+
+	*ret_problem = trouble->absent;
+	for (size_t i = 0; i < l->size; i++) {
+		const struct field *f = &l->fields[i];
+		int r = read_word(f, d, trouble, ret, ret_problem);
+		if (r != 1)
+			return r == 2 ? 1 : r;
+		if (!why)
+			why = why_absent(f, d);
+	}
+	if (why)
+		*ret_problem = why;
+	return 1;
+}
+
+/* 0; 1 with *ret_problem; -ENOMEM. */
+static int read_id(
+	const struct source *s, struct document *d, char **ret, const char **ret_problem)
 {
 	static const struct trouble trouble = {"there is no job id",
 		"the job id stands twice",
-		"the job id is not 1 to 255 bytes of UTF-8 without control characters"};
+		"the job id is not 1 to 255 bytes of UTF-8 without control characters",
+		"the job id is neither a string nor an integer"};
 
-	*ret_problem = trouble.absent;
-	for (size_t i = 0; i < s->id.size; i++) {
-		const struct field *f = &s->id.fields[i];
-		if (f->kind == FIELD_POINTER) {
-			const json_t *value = field_pointer(json, f->name);
-			if (json_is_real(value) || json_is_boolean(value)) {
-				*ret_problem =
-					"the job id is neither a string nor an integer";
-				return 1;
-			}
-			if (no_json)
-				*ret_problem = no_json;
-		}
-		int r = read_word(f, m, json, &trouble, ret, ret_problem);
-		if (r != 1)
-			return r == 2 ? 1 : r;
-	}
-	return 1;
+	return read_first(&s->id, d, &trouble, ret, ret_problem);
 }
 
-static int read_status(const struct source *s, const struct message *m,
-	const json_t *json, const char *no_json, char **ret, const char **ret_problem)
+static int read_status(
+	const struct source *s, struct document *d, char **ret, const char **ret_problem)
 {
 	static const struct trouble trouble = {"there is no status",
 		"the status stands twice",
-		"the status is not 1 to 255 bytes of UTF-8 without control characters"};
+		"the status is not 1 to 255 bytes of UTF-8 without control characters",
+		NULL};
 
-	*ret_problem = trouble.absent;
-	for (size_t i = 0; i < s->status.size; i++) {
-		const struct field *f = &s->status.fields[i];
-		if (f->kind == FIELD_POINTER && no_json)
-			*ret_problem = no_json;
-		int r = read_word(f, m, json, &trouble, ret, ret_problem);
-		if (r != 1)
-			return r == 2 ? 1 : r;
-	}
-	return 1;
+	return read_first(&s->status, d, &trouble, ret, ret_problem);
 }
 
 /* A delivery id is a help and no more: one that cannot be read is none. */
-static int read_delivery(
-	const struct source *s, const struct message *m, struct payload *p)
+static int read_delivery(const struct source *s, struct payload *p)
 {
 	static const struct trouble trouble = {0};
 	const char *problem;
 
-	for (size_t i = 0; i < s->delivery.size; i++) {
-		int r = read_word(&s->delivery.fields[i], m, p->json, &trouble,
-			&p->delivery, &problem);
-		if (r != 1)
-			return r == 2 ? 0 : r;
-	}
-	return 0;
+	int r = read_first(&s->delivery, &p->document, &trouble, &p->delivery, &problem);
+	return r < 0 ? r : 0;
 }
 
 static int name_by_hash(struct bytes body, struct payload *p)
@@ -225,19 +179,18 @@ static int name_by_hash(struct bytes body, struct payload *p)
 
 int payload_read(const struct source *s, const struct message *m, struct payload *ret)
 {
-	const char *no_json = NULL, *problem = NULL;
+	struct document *d = &ret->document;
+	const char *problem = NULL;
 
 	*ret = (struct payload){0};
-	int r = parse(m->body, &ret->json, &no_json);
+	document_init(d, m);
+	int r = read_delivery(s, ret);
 	if (r < 0)
 		return r;
-	r = read_delivery(s, m, ret);
-	if (r < 0)
-		return r;
-	r = read_id(s, m, ret->json, no_json, &ret->id, &problem);
+	r = read_id(s, d, &ret->id, &problem);
 	/* Of what cannot be read the status is not told: only On=unreadable fires for it. */
 	if (r == 0 && s->status.size > 0)
-		r = read_status(s, m, ret->json, no_json, &ret->status, &problem);
+		r = read_status(s, d, &ret->status, &problem);
 	if (r < 0)
 		return r;
 	if (r > 0) {
@@ -255,7 +208,7 @@ int payload_read(const struct source *s, const struct message *m, struct payload
 
 void payload_fini(struct payload *p)
 {
-	json_decref(p->json);
+	document_fini(&p->document);
 	free(p->id);
 	free(p->status);
 	free(p->delivery);

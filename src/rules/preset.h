@@ -10,14 +10,20 @@
 #include "base/bytes.h"
 
 struct preset_value {
-	const char *key, *value;
+	const char *key, *value; /* an empty value: none, whatever the key's default */
 };
 
 struct preset {
 	const char *name, *sentence;
+	const char *documentation;         /* URL; NULL for none */
 	const char *answer;                /* the 200's body */
 	const struct preset_value *values; /* in the order of the table of keys */
 	size_t n_values;
+	/*
+	 * The member of a verified payload that the 200's body repeats, in place of `answer`,
+	 * where it is there; or NULL.
+	 */
+	const char *echo;
 };
 
 const struct preset *preset_find(struct bytes name); /* NULL: none; exact case */

@@ -3,18 +3,12 @@
 
 #include "rules/words.h"
 
-static void wipe(void *data, size_t size)
-{
-	if (data)
-		explicit_bzero(data, size);
-	free(data);
-}
-
 static void secret_fini(struct secret *s)
 {
 	/* One size for both: decoding is done in place and only ever shortens. */
-	wipe(s->data, s->text_size);
-	wipe(s->text, s->text_size);
+	bytes_wipe(s->data, s->text_size);
+	bytes_wipe(s->text, s->text_size);
+	bytes_wipe(s->whsec, s->text_size);
 	free(s->file);
 }
 
@@ -42,7 +36,8 @@ void source_free(struct source *s)
 		s->signature.prefix, s->signature.signature_field,
 		s->signature.timestamp_field, s->signature.content,
 		s->signature.timestamp_header, s->signature.key_prefix, s->status_url,
-		s->upload_url, s->upload_owner, s->api_key_header, s->ca_file, s->answer};
+		s->upload_url, s->upload_owner, s->api_key_header, s->ca_file, s->answer,
+		s->echo};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(texts[i]);
 	free(s);

@@ -31,10 +31,12 @@ enum signature_style { STYLE_PLAIN, STYLE_PAIRS, STYLE_LIST };
 
 struct secret {
 	unsigned char *data; /* as used: prefix stripped and decoded; zeroed when freed */
-	size_t size;
+	size_t size;         /* 0: of no use to hmac */
 	unsigned char *
 		text; /* as in the file, less one newline (token, header, basic use it) */
 	size_t text_size;
+	unsigned char *whsec; /* standard-webhooks: less whsec_, from base64; else NULL */
+	size_t whsec_size;
 	char *file; /* as written in the configuration, for messages */
 };
 
@@ -79,6 +81,7 @@ struct source {
 	char *ca_file; /* resolved path or NULL */
 	uint64_t expect_within_usec, give_up_usec;
 	char *answer; /* the 200's body; "{}" unless a preset knows better */
+	char *echo; /* the member of a verified payload that the answer repeats; or NULL */
 };
 
 void source_free(struct source *s);

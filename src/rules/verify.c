@@ -36,13 +36,21 @@ static const struct {
 	{VERIFY_HEADER, "header", scheme_header},
 	{VERIFY_BASIC, "basic", scheme_basic},
 	{VERIFY_HMAC, "hmac", scheme_hmac},
-	{VERIFY_STANDARD_WEBHOOKS, "standard-webhooks", NULL},
-	{VERIFY_TWILIO, "twilio", NULL},
+	{VERIFY_STANDARD_WEBHOOKS, "standard-webhooks", scheme_standard},
+	{VERIFY_TWILIO, "twilio", scheme_twilio},
 	{VERIFY_ED25519, "ed25519", NULL},
 	{VERIFY_SNS, "sns", NULL},
 	{VERIFY_JWT, "jwt", NULL},
 	{VERIFY_HTTP_SIGNATURE, "http-signature", NULL},
 };
+
+const char *verify_scheme_name(enum verify_scheme scheme)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (schemes[i].scheme == scheme)
+			return schemes[i].name;
+	return "";
+}
 
 int verify_hash(struct bytes data, unsigned char out[static VERIFY_TOKEN_HASH_SIZE])
 {
@@ -89,6 +97,7 @@ static int ask_schemes(const struct scheme_input *in, struct verify_result *ret)
 		int r = 1;
 		if (!(wanted & schemes[i].scheme))
 			continue;
+		trace_scheme(in->trace, schemes[i].name);
 		if (schemes[i].check)
 			r = schemes[i].check(in, reason);
 		else
@@ -100,8 +109,10 @@ static int ask_schemes(const struct scheme_input *in, struct verify_result *ret)
 			ret->verdict = VERIFY_OK;
 			ret->scheme = schemes[i].scheme;
 			ret->reason[0] = '\0';
+			trace_say(in->trace, TRACE_GOOD, "it verifies");
 			return 0;
 		}
+		trace_say(in->trace, TRACE_BAD, "%s", reason);
 		add_reason(ret, several, schemes[i].name, reason);
 	}
 	if (!ret->reason[0])
@@ -140,10 +151,18 @@ int verify_head(const struct source *s, const struct message *m, struct bytes to
 int verify_message(const struct source *s, const struct message *m, struct bytes token,
 	const char *public_url, struct verify_result *ret)
 {
+	return verify_message_traced(s, m, token, public_url, NULL, ret);
+}
+
+int verify_message_traced(const struct source *s, const struct message *m,
+	struct bytes token, const char *public_url, struct trace *trace,
+	struct verify_result *ret)
+{
 	const struct scheme_input in = {.source = s,
 		.message = m,
 		.token = token,
-		.origin = bytes_of(public_url)};
+		.origin = bytes_of(public_url),
+		.trace = trace};
 
 	return ask(&in, ret);
 }

@@ -8,6 +8,7 @@
 
 #include "rules/message.h"
 #include "rules/source.h"
+#include "rules/trace.h"
 
 enum verify_verdict {
 	VERIFY_OK = 0,
@@ -39,6 +40,12 @@ int verify_head(const struct source *s, const struct message *m, struct bytes to
  */
 int verify_message(const struct source *s, const struct message *m, struct bytes token,
 	const char *public_url, struct verify_result *ret) MUST_CHECK;
+/* The same; its steps are told to `trace`, which may be NULL. */
+int verify_message_traced(const struct source *s, const struct message *m,
+	struct bytes token, const char *public_url, struct trace *trace,
+	struct verify_result *ret) MUST_CHECK;
+/* The word of Verify=. */
+const char *verify_scheme_name(enum verify_scheme scheme);
 /* SHA-256 of `data`. 0 or -EIO. */
 int verify_hash(
 	struct bytes data, unsigned char out[static VERIFY_TOKEN_HASH_SIZE]) MUST_CHECK;

@@ -4,6 +4,7 @@
 
 #include "rules/message.h"
 #include "rules/source.h"
+#include "rules/trace.h"
 
 #define SCHEME_REASON_SIZE 192
 
@@ -12,6 +13,7 @@ struct scheme_input {
 	const struct message *message;
 	struct bytes token;
 	struct bytes origin; /* for {url}; BYTES_NONE for none */
+	struct trace *trace; /* NULL: nobody asks */
 	bool head_only; /* the body has not come: what the head proves or rules out */
 };
 
@@ -26,6 +28,10 @@ int scheme_header(
 int scheme_basic(
 	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
 int scheme_hmac(
+	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
+int scheme_standard(
+	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
+int scheme_twilio(
 	const struct scheme_input *in, char reason[static SCHEME_REASON_SIZE]) MUST_CHECK;
 
 /* 1, with the reason printed; so that a scheme can end with it. */

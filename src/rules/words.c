@@ -5,9 +5,8 @@
  */
 #include "rules/words.h"
 
-#include "base/codec.h"
-#include "base/text.h"
 #include "base/utf8.h"
+#include "rules/escape.h"
 
 #include <errno.h>
 
@@ -40,71 +39,49 @@ bool words_contain_nocase(const struct words *w, struct bytes word)
 	return false;
 }
 
-/* How many characters the escape at `p` (behind the backslash) has; 0: none we know. */
-static size_t unescape(const char *p, char *ret)
-{
-	static const char from[] = "abfnrstv\\\"'", to[] = "\a\b\f\n\r \t\v\\\"'";
-	const char *at = *p ? strchr(from, *p) : NULL;
-	if (at) {
-		*ret = to[at - from];
-		return 1;
-	}
-	unsigned char byte;
-	if (*p == 'x' && p[1] && p[2] &&
-		codec_hex_decode((struct bytes){p + 1, 2}, &byte, 1) == 1 && byte) {
-		*ret = (char)byte;
-		return 3;
-	}
-	return 0;
-}
-
-/* One word from *p on. 0, or 1 and a reason. */
-static int read_word(const char **p, struct text *word, const char **ret_reason)
+int words_read(const char **p, struct text *word, const char **ret_reason)
 {
 	char quote = '\0';
-	for (; **p && (quote || !strchr(" \t\r\n", **p)); (*p)++) {
-		char c = **p;
-		if (c == '\\') {
-			size_t n = unescape(*p + 1, &c);
-			if (n == 0) {
-				*ret_reason = "an unknown escape (write \\\\ for a "
-					      "backslash)";
-				return 1;
-			}
-			text_addc(word, c);
-			*p += n;
-		} else if (quote ? c == quote : (c == '"' || c == '\'')) {
+	const char *problem = NULL;
+
+	text_clear(word);
+	while (**p && !problem && (quote || !strchr(WORDS_BLANKS, **p))) {
+		char c = *(*p)++;
+		if (c == '\\')
+			problem = escape_read(p, word);
+		else if (quote ? c == quote : (c == '"' || c == '\''))
 			quote = quote ? '\0' : c;
-		} else {
+		else
 			text_addc(word, c);
-		}
 	}
-	if (quote) {
-		*ret_reason = "a quote that is not closed";
-		return 1;
-	}
-	if (!utf8_valid(text_bytes(word))) {
-		*ret_reason = "not valid UTF-8 once unescaped";
-		return 1;
-	}
-	return 0;
+	if (!problem && quote)
+		problem = "a quote is opened and never closed";
+	if (!problem)
+		return word->failed ? -ENOMEM : 0;
+	*ret_reason = problem;
+	return 1;
+}
+
+/* A list is text; a command's argument may be any bytes. */
+static int read_text(const char **p, struct text *word, const char **ret_reason)
+{
+	int r = words_read(p, word, ret_reason);
+
+	if (r != 0 || utf8_valid(text_bytes(word)))
+		return r;
+	*ret_reason = "not valid UTF-8 once unescaped";
+	return 1;
 }
 
 int words_split(const char *line, struct words *ret, const char **ret_reason)
 {
-	const char *p = line;
+	CLEANUP(text_fini) struct text word = TEXT_EMPTY;
 	int r = 0;
-	while (r == 0) {
-		p += strspn(p, " \t\r\n");
-		if (!*p)
-			break;
-		struct text word = TEXT_EMPTY;
-		r = read_word(&p, &word, ret_reason);
-		if (word.failed)
-			r = -ENOMEM;
+
+	while (r == 0 && *(line += strspn(line, WORDS_BLANKS))) {
+		r = read_text(&line, &word, ret_reason);
 		if (r == 0)
 			r = words_add(ret, text_bytes(&word));
-		text_fini(&word);
 	}
 	return r;
 }

@@ -5,6 +5,7 @@
 #ifndef RULES_WORDS_H
 #define RULES_WORDS_H
 
+#include "base/text.h"
 #include "rules/source.h"
 
 /* Appends a copy. 0 or -ENOMEM. */
@@ -12,9 +13,17 @@ int words_add(struct words *w, struct bytes word) MUST_CHECK;
 void words_fini(struct words *w);
 /* ASCII case does not count. */
 bool words_contain_nocase(const struct words *w, struct bytes word);
+/* What parts words. */
+#define WORDS_BLANKS " \t\n\r"
+
+/*
+ * One word from *p on, which stands on its first byte, into `word`; *p ends behind it. As
+ * systemd does, quotes may open anywhere. 0; -ENOMEM; 1 with *ret_reason (static text).
+ */
+int words_read(const char **p, struct text *word, const char **ret_reason) MUST_CHECK;
 /*
  * Appends the words of `line`. '…' and "…" hold blanks together; a backslash escapes as
- * in C (\\ \" \' \s \t \n \xHH and so on). 0; -ENOMEM; 1 with *ret_reason (static text),
+ * escape.h says. 0; -ENOMEM; 1 with *ret_reason (static text),
  * the list then as far as it was read.
  */
 int words_split(const char *line, struct words *ret, const char **ret_reason) MUST_CHECK;

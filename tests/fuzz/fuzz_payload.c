@@ -1,5 +1,5 @@
 /*
- * Any body: reading it ends, within its budget, and gives a job in every case. With or without
+ * Any Content-Type and body: reading it ends, within its budget, and gives a job in every case. With or without
  * our look at the numbers, what jansson refuses as a syntax error stays refused, and what it
  * takes reads the same.
  */
@@ -21,10 +21,16 @@ static void set_up(void)
 
 	payload_init();
 	source.success = (struct words){words, ARRAY_SIZE(words)};
-	if (field_list_add(&source.id, "/id", &reason) != 0 ||
+	if (field_list_add(&source.delivery, "/a/b/c", &reason) != 0 ||
+		field_list_add(&source.delivery, "form:f/a/0/b", &reason) != 0 ||
+		field_list_add(&source.id, "/id", &reason) != 0 ||
+		field_list_add(&source.id, "/a/b/id", &reason) != 0 ||
+		field_list_add(&source.id, "form:f/id", &reason) != 0 ||
+		field_list_add(&source.id, "last:form:id", &reason) != 0 ||
 		field_list_add(&source.id, "/a~1b/0/~0", &reason) != 0 ||
 		field_list_add(&source.id, "query:id", &reason) != 0 ||
-		field_list_add(&source.status, "/s", &reason) != 0)
+		field_list_add(&source.status, "/s", &reason) != 0 ||
+		field_list_add(&source.status, "last:form:f/s", &reason) != 0)
 		abort();
 }
 
@@ -34,7 +40,7 @@ static void check_quoting(struct bytes body)
 	json_error_t error;
 	struct text quoted = TEXT_EMPTY;
 
-	if (!payload_scan_depth(body, PAYLOAD_DEPTH_MAX))
+	if (!payload_scan_depth(body, DOCUMENT_DEPTH_MAX))
 		return;
 	payload_scan_quote_numbers(body, &quoted);
 	json_t *before = json_loadb(body.data, body.size, JSON_DECODE_ANY, &error);
@@ -51,7 +57,11 @@ static void check_quoting(struct bytes body)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes body = {(const char *)data, size};
-	struct message m = {.body = body, .query = body};
+	struct message_header type = {bytes_of("Content-Type"), BYTES_NONE};
+	/* The first line is Content-Type. */
+	type.value = bytes_split(body, '\n', &body);
+	struct message m = {
+		.headers = &type, .n_headers = 1, .body = body, .query = body};
 	struct payload p;
 
 	if (!source.id.size)
@@ -61,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(p.status != NULL) == (p.problem != NULL))
 		abort();
 	payload_fini(&p);
-	if (size > 0)
+	if (body.size > 0)
 		check_quoting(body);
 	return 0;
 }

@@ -31,6 +31,7 @@ static const struct {
 	{"base64", "whsec_c2VjcmV0\n", NULL},
 	{"prefix", "whsec_\n", NULL},
 	{"empty", "\n", NULL},
+	{"public", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", NULL},
 	{"open", "secret", "others can read it"},
 	{"line", "key\nX-Evil: 1\n", NULL},
 };

@@ -18,11 +18,12 @@
 static struct {
 	atomic_int write_countdown, sync_countdown; /* 1: the next one fails; 0: none */
 	atomic_int write_error, sync_error;         /* and every one after it */
-	atomic_bool failing;                        /* it began */
-	atomic_bool blocked;                        /* syncs wait while this is set */
-	atomic_bool waiting;                        /* one does */
-	atomic_bool unsynced;                       /* the log has what is not synced */
-	atomic_int writes, log_writes, log_syncs;   /* writes: to any file */
+	atomic_bool database_sync_fails; /* that of the database, not the log's */
+	atomic_bool failing;             /* it began */
+	atomic_bool blocked;             /* syncs wait while this is set */
+	atomic_bool waiting;             /* one does */
+	atomic_bool unsynced;            /* the log has what is not synced */
+	atomic_int writes, log_writes, log_syncs; /* writes: to any file */
 } shim;
 
 struct shim_file {
@@ -77,12 +78,13 @@ static int shim_sync(sqlite3_file *f, int flags)
 		shim.waiting = true;
 		usleep(1000);
 	}
-	if (shim_hits(&shim.sync_countdown)) {
+	bool is_log = ((struct shim_file *)f)->is_log;
+	if ((shim.database_sync_fails && !is_log) || shim_hits(&shim.sync_countdown)) {
 		shim.failing = true;
 		return shim.sync_error;
 	}
 	int code = BELOW(f)->pMethods->xSync(BELOW(f), flags);
-	if (!code && ((struct shim_file *)f)->is_log) {
+	if (!code && is_log) {
 		shim.unsynced = false;
 		shim.log_syncs++;
 	}
@@ -158,6 +160,7 @@ static int shim_open(
 static void shim_reset(void)
 {
 	shim.write_countdown = shim.sync_countdown = 0;
+	shim.database_sync_fails = false;
 	shim.failing = shim.blocked = shim.waiting = shim.unsynced = false;
 	shim.writes = shim.log_writes = shim.log_syncs = 0;
 }

@@ -61,6 +61,8 @@ static void assert_one_complaint(
 	config_unref(c);
 }
 
+#define PUBLIC "[Daemon]\nPublicURL=https://h\n"
+
 static const struct complaint errors[] = {
 	/* lines and sections */
 	{"Listen=a\n", "f:1: Listen= stands before the first [Section]"},
@@ -114,7 +116,23 @@ static const struct complaint errors[] = {
 		"unknown preset \"eachlab\"; did you mean eachlabs? known are: eachlabs"},
 	{"[Source a]\nVerify=tokn\n", "one of these is wanted: token header"},
 	{"[Source a]\nVerify=sns\n", "\"sns\": not supported yet"},
-	{"[Source a]\nVerify=standard-webhooks\n", "not supported yet"},
+	{"[Source a]\nVerify=standard-webhooks\n",
+		"Verify=standard-webhooks needs SecretFile="},
+	{"[Source a]\nVerify=twilio\n" PUBLIC, "Verify=twilio needs SecretFile="},
+	{"[Source a]\nVerify=twilio\nSecretFile=s\n",
+		"f:2: Verify=twilio needs PublicURL="},
+	{"[Source a]\nVerify=standard-webhooks\nSecretFile=pair\n",
+		"f:3: SecretFile=pair: Verify=standard-webhooks wants whsec_ and base64"},
+	{"[Source a]\nVerify=standard-webhooks\nSecretFile=prefix\n",
+		"SecretFile=prefix: Verify=standard-webhooks wants"},
+	{"[Source a]\nVerify=standard-webhooks\nSecretFile=public\n",
+		"SecretFile=public: it is a public key"},
+	/* Beside another scheme one key is enough, and none is too few. */
+	{"[Source a]\nVerify=header standard-webhooks\nSecretFile=pair\nSecretFile=open\n"
+	 "SecretFile=\nSecretFile=pair\n",
+		"f:6: SecretFile=pair: Verify=standard-webhooks wants"},
+	{"[Source a]\nVerify=header hmac\nSecretFile=s\nKeyEncoding=base64\n",
+		"f:3: SecretFile=s: the secret is not base64, as KeyEncoding= says"},
 	{"[Source a]\nVerify=none token\n", "Verify=none stands alone"},
 	{"[Source a]\nVerify=token\n", "Verify=token needs SecretFile=, or UploadURL="},
 	{"[Source a]\nVerify=header\n", "Verify=header needs SecretFile="},
@@ -135,21 +153,30 @@ static const struct complaint errors[] = {
 	{OPEN "[Source b]\nVerify=none\nPath=/callback/a\n",
 		"f:5: Path=/callback/a is that of [Source a] already"},
 	{OPEN "IdField=id\n", "\"id\": a field is a JSON pointer"},
-	{OPEN "IdField=form:x\n", "form: fields are not supported yet"},
-	{OPEN "Where=form:x=y\n", "not supported yet"},
-	{OPEN "DeliveryField=form:x\n", "not supported yet"},
-	{OPEN "SuccessValues=\"a\n", "a quote that is not closed"},
+	{OPEN "IdField=form:/x\n", "query: and form: need a name"},
+	{OPEN "IdField=last:x\n", "\"last:x\": a field is a JSON pointer"},
+	{OPEN "Where=form:=y\n", "need a name"},
+	{OPEN "SuccessValues=*\n", "success is never guessed"},
+	{OPEN "ErrorValues=*\nPendingValues=*\n", "\"*\" is one of ErrorValues="},
+	{OPEN "SuccessValues=\"a\n", "a quote is opened and never closed"},
 	{OPEN "SuccessValues=ok\nErrorValues=bad OK\n",
 		"\"OK\" is one of SuccessValues="},
-	{OPEN "SignatureHeader=form:x\n", "not supported yet"},
+	{OPEN "SignatureHeader=form:x/y\n", "a signature stands in a header"},
+	{OPEN "SignatureHeader=last:form:x\n", "a signature stands in a header"},
 	{OPEN "SignatureHeader=/x\n", "a signature stands in a header"},
 	{OPEN "SignatureHeader=a b\n", "header"},
 	{OPEN "TokenHeader=a:b\n", "the name of a header"},
 	{OPEN "SignatureEncoding=raw\n", "one of these is wanted: hex base64"},
 	{OPEN "SignatureAlgorithm=md5\n", "sha1 sha256 sha384 sha512"},
 	{OPEN "SignedContent={bod}{body}\n", "{id} {timestamp} {body}"},
-	{OPEN "SignedContent={body}{form}\n", "not supported yet"},
+	{OPEN "SignedContent={form}{form:x}\n", "can stand there once"},
+	{OPEN "SignedContent={form:}{body}\n", "{form:NAME} for one field"},
 	{OPEN "SignedContent={id}\n", "without {body}"},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignatureHeader=form:x\n",
+		"SignedContent= would cover the signature itself"},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignatureHeader=form:x\n"
+	 "SignedContent={form:x}\nIdField=form:x\nStatusField=\n",
+		"f:5: SignedContent= would cover the signature itself"},
 	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignedContent={timestamp}.{body}\n",
 		"f:4: SignedContent= with {timestamp} needs TimestampHeader="},
 	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignedContent={id}.{body}\n",
@@ -178,7 +205,7 @@ static const struct complaint errors[] = {
 	{"[Hook h]\nExec=/bin/true\nExport=X\n", "\"X\": NAME:FIELD is wanted"},
 	{"[Hook h]\nExec=/bin/true\nExport=9:/x\n", "NAME:FIELD is wanted"},
 	{"[Hook h]\nExec=/bin/true\nExport=X:x\n", "a field is"},
-	{"[Hook h]\nExec=/bin/true\nExport=X:form:x\n", "not supported yet"},
+	{"[Hook h]\nExec=/bin/true\nExport=X:form:\n", "need a name"},
 	{"[Hook h]\nExec=/bin/true\nEnvironment=A-B=hidden\n", "NAME=VALUE is wanted"},
 	{"[Hook h]\nExec=/bin/true\nEnvironment=CALLBACK_RUN=x\n", "is built in"},
 	{"[Hook h]\nExec=/bin/true\nExport=X:/x\nEnvironment=CALLBACK_X=x\n", "already"},
@@ -187,12 +214,20 @@ static const struct complaint errors[] = {
 	{"[Hook h]\nExec=/bin/true\nSuccessExitStatus=3\nPermanentExitStatus=3\n",
 		"3 is a success"},
 	{"[Hook h]\nExec=/bin/true\nWorkingDirectory=srv\n", "absolute path"},
+	{"[Hook h]\nExec=/bin/true\nOn=success dead\nWhere=/a=b\n",
+		"f:4: Where= cannot be had beside On=dead"},
 };
 
 static const struct complaint warnings[] = {
 	{"[Source a]\nVerify=hmac\nSecretFile=open\n",
 		"f:3: SecretFile=open: others can read it"},
 	{OPEN "SecretFile=s\n", "SecretFile= is of no use beside Verify=none"},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignatureHeader=form:s\n"
+	 "SignedContent={form:x}\nIdField=form:x/id form:y\nStatusField=form:x\n",
+		"f:6: IdField=form:y stands outside the form's field x"},
+	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignatureHeader=form:s\n"
+	 "SignedContent={form:x}\nIdField=form:x/id\n",
+		"StatusField=/status stands outside the form's field x"},
 	{OPEN "UploadURL=https://h/u\n", "UploadURL= without PublicURL="},
 	{"[Source a]\nPreset=eachlabs\n", "without SecretFile= only tokens of uploads"},
 	{"[Daemon]\nPublicURL=https://h\n[Source a]\nVerify=header\nSecretFile=s\n"
@@ -200,6 +235,18 @@ static const struct complaint warnings[] = {
 		"UploadURL= without Verify=token"},
 	{"[Source a]\nVerify=hmac\nSecretFile=s\nTimestampHeader=X-T\n",
 		"does not cover {timestamp}"},
+	{OPEN "StatusURL=https://h/{id}\n", "f:3: StatusURL= is not supported yet: "},
+	{OPEN "ExpectWithin=1h\n", "f:3: ExpectWithin= is not supported yet: "},
+	{OPEN "GiveUpAfter=infinity\n", "f:3: GiveUpAfter= is not supported yet: "},
+	{"[Hook h]\nExec=/bin/true\nOn=lost error\n",
+		"f:3: On=lost is not supported yet: no job becomes lost"},
+	{"[Source a]\nPreset=eachlabs\nSecretFile=s\n[Hook h]\nExec=/bin/true\n"
+	 "On=COMPELTED\n",
+		"f:6: On=COMPELTED: no list of its sources holds this status; did you "
+		"mean COMPLETED?\n"},
+	{OPEN "[Source b]\nVerify=none\nSuccessValues=shipped\n[Hook h]\nSource=b a\n"
+	      "Exec=/bin/true\nOn=shipd success canceld\nOn=\nOn=Shiped\n",
+		"f:11: On=Shiped: no list"},
 	{"[Hook h]\nExec=/bin/true --size=${CALLBACK_SIZE}\n",
 		"f:2: Exec=: ${CALLBACK_SIZE} is neither built in nor in "
 		"Export="},
@@ -217,6 +264,26 @@ static void test_warnings(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(warnings); i++)
 		assert_one_complaint(&warnings[i], "", 0);
+}
+
+static void test_nothing_to_say(void **state)
+{
+	static const char *const texts[] = {
+		"[Daemon]\nPublicURL=https://h\n[Source a]\nPreset=eachlabs\n",
+		"[Hook h]\nExec=/bin/true\nOn=dead\n",
+		"[Hook h]\nExec=/bin/true\nOn=any\nWhere=/a=b\n",
+		/* raw statuses: of another source, in a list, in none, near an unheard one */
+		OPEN "[Hook h]\nExec=/bin/true\nSource=a\nOn=PUSHED merged Success\n",
+		OPEN "[Source b]\nVerify=none\nSuccessValues=compelted\n"
+		     "[Hook h]\nExec=/bin/true\nOn=COMPELTED\n",
+		OPEN "[Source b]\nVerify=none\nSuccessValues=shipped\n"
+		     "[Hook h]\nExec=/bin/true\nSource=a\nOn=shiped\n",
+		OPEN "SuccessValues=200 204\n[Hook h]\nExec=/bin/true\nOn=201\n",
+		OPEN "StatusField=\n[Hook h]\nExec=/bin/true\nOn=complted\n",
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		assert_says(texts[i], false, 0, "");
 }
 
 static void test_checking_without_credentials(void **state)
@@ -284,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_all_problems_in_order),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_nothing_to_say),
 		cmocka_unit_test(test_checking_without_credentials),
 		cmocka_unit_test(test_environment_is_not_repeated),
 		cmocka_unit_test(test_table),

@@ -9,6 +9,8 @@
 #include "fail_malloc.h"
 #include "rules/field.h"
 
+#include <stdio.h>
+
 static void test_parse(void **state)
 {
 	static const struct {
@@ -34,6 +36,15 @@ static void test_parse(void **state)
 		{"query:", 1, 0, NULL},
 		{"form:", 1, 0, NULL},
 		{"Header:x", 1, 0, NULL},
+		{"form:a/b/0", 0, FIELD_FORM, "a"},
+		{"form:a~1b~0/", 0, FIELD_FORM, "a/b~"},
+		{"form:/a", 1, 0, NULL},
+		{"form:a~", 1, 0, NULL},
+		{"last:/type", 0, FIELD_POINTER, "/type"},
+		{"last:header:X", 0, FIELD_HEADER, "X"},
+		{"last:", 0, FIELD_POINTER, ""},
+		{"last:x", 1, 0, NULL},
+		{"last:last:/x", 1, 0, NULL},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -61,10 +72,9 @@ static void test_lists(void **state)
 	(void)state;
 	assert_int_equal(field_list_add(&l, "/a", &reason), 0);
 	assert_int_equal(field_list_add(&l, "header:b", &reason), 0);
-	assert_int_equal(field_list_add(&l, "form:x", &reason), 1);
-	assert_string_equal(reason, "form: fields are not supported yet");
+	assert_int_equal(field_list_add(&l, "form:x/y", &reason), 0);
 	assert_int_equal(field_list_add(&l, "x", &reason), 1);
-	assert_int_equal(l.size, 2);
+	assert_int_equal(l.size, 3);
 	field_list_fini(&l);
 	assert_int_equal(l.size, 0);
 
@@ -82,8 +92,8 @@ static void test_lists(void **state)
 	assert_int_equal(condition_list_add(&c, "=b", &reason), 1);
 	assert_int_equal(condition_list_add(&c, "!=b", &reason), 1);
 	assert_int_equal(condition_list_add(&c, "a=b", &reason), 1);
-	assert_int_equal(condition_list_add(&c, "form:a=b", &reason), 1);
-	assert_int_equal(c.size, 3);
+	assert_int_equal(condition_list_add(&c, "form:a=b", &reason), 0);
+	assert_int_equal(c.size, 4);
 	condition_list_fini(&c);
 }
 
@@ -161,7 +171,7 @@ static struct message make_message(void)
 		.headers = headers,
 		.n_headers = ARRAY_SIZE(headers),
 		.query = bytes_of("a=1&b=x%20y+z&c=1&c=2&bad=%zz&d="),
-		.body = bytes_of("f=%41&g=1&g=2"),
+		.body = bytes_of("f=%41&g=1&g=2&j={\"a\":[\"{\\\"b\\\":2}\"]}&bad=%zz"),
 	};
 }
 
@@ -174,8 +184,10 @@ static void expect_read(
 	char *value = NULL;
 	size_t size = 0;
 
+	struct document d;
+	document_init_json(&d, &m, json);
 	assert_int_equal(field_parse(&f, field, &reason), 0);
-	int r = field_read(&f, &m, json, &value, &size);
+	int r = field_read(&f, &d, &value, &size);
 	if (r != result)
 		fail_msg("<%s>: %d", field, r);
 	if (r == 0) {
@@ -186,6 +198,7 @@ static void expect_read(
 	}
 	free(value);
 	field_fini(&f);
+	document_fini(&d);
 }
 
 static void test_read(void **state)
@@ -232,6 +245,80 @@ static void test_read(void **state)
 	json_decref(json);
 }
 
+/* Through strings that hold JSON, as text and in base64, and into a form's fields. */
+static void test_embedded(void **state)
+{
+	json_t *json = parse(
+		"{\"Message\":\" "
+		"{\\\"detail\\\":{\\\"jobId\\\":7,\\\"type\\\":\\\"a.b\\\"}}\","
+		"\"data\":\"eyJldmVudCI6eyJpZCI6IngifX0=\",\"open\":\"eyJpZCI6MX0\","
+		"\"twice\":\"{\\\"a\\\":1,\\\"a\\\":2}\",\"list\":\"[[1],[2]]\","
+		"\"deep\":\"{\\\"in\\\":\\\"{\\\\\\\"id\\\\\\\":3}\\\"}\","
+		"\"word\":\"eyes\",\"s\":\"a.b.c\",\"e\":\"a.\",\"n\":1.5}");
+
+	(void)state;
+	expect_read("/Message/detail/jobId", json, 0, "7");
+	expect_read("/Message/detail", json, 1, NULL);
+	expect_read("/Message/none", json, 1, NULL);
+	expect_read("/Message/", json, 1, NULL);
+	expect_read("last:/Message/detail/type", json, 0, "b");
+	expect_read("/data/event/id", json, 0, "x");
+	expect_read("/data", json, 0, "eyJldmVudCI6eyJpZCI6IngifX0=");
+	expect_read("/open/id", json, 0, "1"); /* base64url, without padding */
+	expect_read("/twice/a", json, 1, NULL);
+	expect_read("/list/1/0", json, 0, "2");
+	expect_read("/deep/in/id", json, 0, "3");
+	expect_read("/word/x", json, 1, NULL);
+	expect_read("/s/x", json, 1, NULL);
+	expect_read("last:/s", json, 0, "c");
+	expect_read("last:/e", json, 0, "a."); /* nothing behind the dot */
+	expect_read("last:/n", json, 0, "5");
+	expect_read("last:query:d", json, 0, "");
+	expect_read("form:j/a/0", NULL, 0, "{\"b\":2}");
+	expect_read("form:j/a/0/b", NULL, 0, "2");
+	expect_read("form:j/none", NULL, 1, NULL);
+	expect_read("form:f/a", NULL, 1, NULL);
+	expect_read("form:g/a", NULL, 2, NULL);
+	expect_read("form:none/a", NULL, 1, NULL);
+	expect_read("form:bad/a", NULL, 1, NULL);
+	json_decref(json);
+
+	json = parse("\"{\\\"id\\\":\\\"whole\\\"}\"");
+	expect_read("/id", json, 0, "whole");
+	json_decref(json);
+}
+
+/* A field that is asked for twice is parsed once; of too many texts the later ones are none. */
+static void test_kept(void **state)
+{
+	struct message m = {0};
+	struct field f;
+	struct document d;
+	const json_t *first, *again;
+	const char *reason;
+	char name[16];
+	json_t *json = json_array();
+
+	(void)state;
+	for (int i = 0; i <= DOCUMENT_INNER_MAX; i++)
+		json_array_append_new(json, json_sprintf("{\"a\":%d}", i));
+	document_init_json(&d, &m, json);
+	for (int i = 0; i <= DOCUMENT_INNER_MAX; i++) {
+		snprintf(name, sizeof(name), "/%d/a", i);
+		assert_int_equal(field_parse(&f, name, &reason), 0);
+		int r = field_json(&f, &d, &first);
+		assert_int_equal(r, i < DOCUMENT_INNER_MAX ? 0 : 1);
+		if (r == 0) {
+			assert_int_equal(json_integer_value(first), i);
+			assert_int_equal(field_json(&f, &d, &again), 0);
+			assert_ptr_equal(first, again);
+		}
+		field_fini(&f);
+	}
+	document_fini(&d);
+	json_decref(json);
+}
+
 static void test_read_nul(void **state)
 {
 	struct message m = make_message();
@@ -242,12 +329,15 @@ static void test_read_nul(void **state)
 	size_t size;
 
 	(void)state;
+	struct document d;
+	document_init_json(&d, &m, json);
 	assert_int_equal(field_parse(&f, "/s", &reason), 0);
-	assert_int_equal(field_read(&f, &m, json, &value, &size), 0);
+	assert_int_equal(field_read(&f, &d, &value, &size), 0);
 	assert_int_equal(size, 3);
 	assert_memory_equal(value, "a\0b", 4);
 	free(value);
 	field_fini(&f);
+	document_fini(&d);
 	json_decref(json);
 }
 
@@ -261,19 +351,22 @@ static void test_list_read(void **state)
 	size_t size;
 
 	(void)state;
+	struct document d;
+	document_init_json(&d, &m, json);
 	assert_int_equal(field_list_add(&l, "/a", &reason), 0);
-	assert_int_equal(field_list_read(&l, &m, json, &value, &size), 1);
+	assert_int_equal(field_list_read(&l, &d, &value, &size), 1);
 	assert_int_equal(field_list_add(&l, "/b", &reason), 0);
 	assert_int_equal(field_list_add(&l, "/c", &reason), 0);
-	assert_int_equal(field_list_read(&l, &m, json, &value, &size), 0);
+	assert_int_equal(field_list_read(&l, &d, &value, &size), 0);
 	assert_string_equal(value, "B");
 	free(value);
 	field_list_fini(&l);
 	/* What stands twice ends the search: the next field is no way around it. */
 	assert_int_equal(field_list_add(&l, "header:x-two", &reason), 0);
 	assert_int_equal(field_list_add(&l, "/b", &reason), 0);
-	assert_int_equal(field_list_read(&l, &m, json, &value, &size), 2);
+	assert_int_equal(field_list_read(&l, &d, &value, &size), 2);
 	field_list_fini(&l);
+	document_fini(&d);
 	json_decref(json);
 }
 
@@ -301,18 +394,21 @@ static void test_conditions(void **state)
 	struct message m = make_message();
 	json_t *json = parse("{\"s\":\"x\",\"i\":7,\"b\":true,\"e\":\"\"}");
 	const char *reason;
+	struct document d;
 
 	(void)state;
+	document_init_json(&d, &m, json);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct condition_list l = {0};
 		if (cases[i].a)
 			assert_int_equal(condition_list_add(&l, cases[i].a, &reason), 0);
 		if (cases[i].b)
 			assert_int_equal(condition_list_add(&l, cases[i].b, &reason), 0);
-		if (condition_list_holds(&l, &m, json) != cases[i].holds)
+		if (condition_list_holds(&l, &d) != cases[i].holds)
 			fail_msg("case %zu", i);
 		condition_list_fini(&l);
 	}
+	document_fini(&d);
 	json_decref(json);
 }
 
@@ -325,18 +421,21 @@ static int use_everything(const json_t *json)
 	char *value = NULL;
 	size_t size;
 
+	struct document d;
+	document_init_json(&d, &m, json);
 	int r = field_list_add(&l, "/none", &reason);
 	if (r == 0)
 		r = field_list_add(&l, "/r", &reason);
 	if (r == 0)
 		r = condition_list_add(&c, "query:b!=1", &reason);
 	if (r == 0)
-		r = field_list_read(&l, &m, json, &value, &size);
+		r = field_list_read(&l, &d, &value, &size);
 	if (r == 0)
-		r = condition_list_holds(&c, &m, json) < 0 ? -ENOMEM : 0;
+		r = condition_list_holds(&c, &d) < 0 ? -ENOMEM : 0;
 	free(value);
 	field_list_fini(&l);
 	condition_list_fini(&c);
+	document_fini(&d);
 	return r;
 }
 
@@ -366,6 +465,8 @@ int main(void)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_pointer_rfc),
 		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_embedded),
+		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_read_nul),
 		cmocka_unit_test(test_list_read),
 		cmocka_unit_test(test_conditions),

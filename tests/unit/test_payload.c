@@ -202,7 +202,7 @@ static void test_outside_the_body(void **state)
 
 	(void)state;
 	assert_null(p.problem);
-	assert_null(p.json);
+	assert_null(p.document.json);
 	assert_string_equal(p.id, "d-1");
 	assert_string_equal(p.delivery, "d-1");
 	payload_fini(&p);

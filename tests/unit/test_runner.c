@@ -485,10 +485,13 @@ static void test_tree_ended(void **state)
 	close(out);
 }
 
-/* Who forks and dies all the time, so that no look ever finds him where he is. */
+/* Who forks and dies all the time, so that no look ever finds him where he is; for longer
+ * than we wait. */
 static void hop(void)
 {
-	for (int i = 0; i < 20000; i++) {
+	double end = now() + WAIT_SEC + 5;
+
+	for (unsigned i = 0; now() < end; i++) {
 		pid_t pid = fork();
 
 		if (pid < 0 || pid > 0)
@@ -571,15 +574,15 @@ static void test_same_run_twice(void **state)
 {
 	struct world *w = *state;
 	char run[80];
-	char *first[] = {"/bin/sh", "-c", "sleep 1000 & echo $!", NULL};
+	char *first[] = {"/bin/sh", "-c", "sleep 1000 & echo $!; sleep 0.3", NULL};
 	char *second[] = {"/bin/sh", "-c", "echo $$; sleep 1000 & wait", NULL};
 	char *envp[] = {"PATH=/usr/bin:/bin", run, NULL};
 	int out = file(), out2 = file(), left = 0, main_pid = 0;
 
 	snprintf(run, sizeof(run), "CALLBACK_RUN=%sx", w->prefix);
 	spawn(w, 1, first, envp, "/", out);
-	WAIT_FOR(w, w->ends[1].exited);
 	spawn(w, 2, second, envp, "/", out2);
+	WAIT_FOR(w, w->ends[1].exited);
 	WAIT_FOR(w, sscanf(content(out2, NULL), "%d", &main_pid) == 1);
 	assert_int_equal(sscanf(content(out, NULL), "%d", &left), 1);
 	turn(w, 50);

@@ -164,6 +164,8 @@ static void test_words(void **state)
 	assert_words(" a  b\tc ", 3, (const char *[]){"a", "b", "c"});
 	assert_words("\"A=one two\" B='x \"y\"' C=a\"b c\"d", 3,
 		(const char *[]){"A=one two", "B=x \"y\"", "C=ab cd"});
+	assert_words("\\101 \\u00e4\\U0001F600", 2,
+		(const char *[]){"A", "\xc3\xa4\xf0\x9f\x98\x80"});
 	assert_words("a\\sb \\x41\\x42 \"q\\\"q\" '' \\\\", 5,
 		(const char *[]){"a b", "AB", "q\"q", "", "\\"});
 }
@@ -172,9 +174,10 @@ static void test_word_problems(void **state)
 {
 	static const struct {
 		const char *line, *reason;
-	} cases[] = {{"a \"b", "not closed"}, {"'", "not closed"}, {"\\q", "escape"},
+	} cases[] = {{"a \"b", "never closed"}, {"'", "never closed"}, {"\\q", "escape"},
 		{"\\x00", "escape"}, {"\\x4", "escape"}, {"\\", "escape"},
-		{"\\xff", "UTF-8"}};
+		{"\\xff", "UTF-8"}, {"\\377", "UTF-8"}, {"\\ud800", "hex digits"},
+		{"\\18", "octal"}};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct words w = {0};

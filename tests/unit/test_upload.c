@@ -123,7 +123,9 @@ static int set_up(void **state)
 		.api_key = &key,
 		.api_key_header = "X-API-Key",
 		.expect_within_usec = 600 * USEC_PER_SEC};
-	id_field = (struct field){FIELD_POINTER, "/file_id", "/file_id"};
+	id_field = (struct field){.kind = FIELD_POINTER,
+		.text = (char *)"/file_id",
+		.name = (char *)"/file_id"};
 	one.id = (struct field_list){&id_field, 1};
 	two = (struct source){
 		.name = "two", .path = "/two", .verify = VERIFY_TOKEN | VERIFY_HMAC};

@@ -227,12 +227,8 @@ static void test_several_schemes(void **state)
 	expect_ok(&t, "none");
 	start(&t, 0);
 	expect_refused(&t, "unset", "Verify= is not set", true);
-	start(&t, VERIFY_TWILIO);
-	expect_refused(&t, "later", "Verify=twilio is not supported yet", true);
-	start(&t, VERIFY_HMAC);
-	t.source.signature = github;
-	t.source.signature.place.kind = FIELD_FORM;
-	expect_refused(&t, "form", "not supported yet", true);
+	start(&t, VERIFY_SNS);
+	expect_refused(&t, "later", "Verify=sns is not supported yet", true);
 }
 
 static void test_sign_refuses(void **state)

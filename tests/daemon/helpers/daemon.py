@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -112,8 +113,13 @@ class Daemon:
             raise AssertionError(f"callbackd is not ready (status {status}):\n{self.stderr}")
         return self
 
-    def spawn(self, *args):
+    def spawn(self, *args, limit_descriptors=None):
         """Starts it without waiting."""
+
+        def limit():
+            if limit_descriptors:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit_descriptors, limit_descriptors))
+
         self.notify.forget()
         with open(self.stderr_path, "ab") as err:
             self.process = spawn(
@@ -125,6 +131,7 @@ class Daemon:
                 stdout=err,
                 stderr=err,
                 cwd=self.directory,
+                preexec_fn=limit,
             )
         return self
 
