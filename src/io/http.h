@@ -74,7 +74,7 @@ int http_server_configure(struct http_server *s, const struct config_limits *lim
 	const struct cidr_list *trusted_proxy, bool proxy_protocol) MUST_CHECK;
 /* For TLS listeners: takes a reference; new connections use it. */
 void http_server_set_tls(struct http_server *s, struct ssl_ctx_st *ctx);
-/* Owns the listening, non-blocking descriptor from here on, also on failure. 0, -EINVAL
+/* Owns the listening descriptor, non-blocking from here on, also on failure. 0, -EINVAL
  * (not configured, or TLS without a context), -ENOMEM. */
 int http_server_listen(struct http_server *s, int fd, bool tls) MUST_CHECK;
 /* Closes the listeners; idle connections close, busy ones after their answer (Connection:

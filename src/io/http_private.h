@@ -37,6 +37,7 @@
 #define HTTP_DRAIN_USEC       (1 * USEC_PER_SEC)
 #define HTTP_DRAIN_REST_USEC  (5 * USEC_PER_SEC) /* for what had begun */
 #define HTTP_ACCEPT_REST_USEC (200 * USEC_PER_MSEC)
+#define HTTP_TOLD_AT_ONCE     32
 #define HTTP_ACCEPT_TOLD_USEC (10 * USEC_PER_SEC) /* quiet for so long: told anew */
 #define HTTP_RETRY_AFTER      "5"
 #define HTTP_NEVER            UINT64_MAX

@@ -156,16 +156,20 @@ static void on_rested(evutil_socket_t fd, short what, void *arg)
 	set_accepting(arg, true);
 }
 
-/* With the reserve descriptor one peer is told instead of left to hang in the queue. */
+/* With the reserve descriptor some peers are told instead of left to hang in the queue, one
+ * after another. */
 static void use_reserve(struct http_server *s, struct http_listener *l)
 {
 	if (s->reserve_fd < 0)
 		return;
 	close(s->reserve_fd);
-	int fd = accept4(evconnlistener_get_fd(l->listener), NULL, NULL,
-		SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
+	for (int i = 0; i < HTTP_TOLD_AT_ONCE; i++) {
+		int fd = accept4(evconnlistener_get_fd(l->listener), NULL, NULL,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			break;
 		conn_turn_away(s, fd, l->tls);
+	}
 	s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -205,7 +209,8 @@ int http_server_listen(struct http_server *s, int fd, bool tls)
 
 	if (!s->configured || s->draining || (tls && !s->tls))
 		goto fail;
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0) {
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
+		evutil_make_socket_nonblocking(fd) < 0) {
 		r = -errno;
 		goto fail;
 	}

@@ -569,6 +569,8 @@ static void shortage(void)
 	uint64_t began = clock_mono_usec();
 	unsigned long turns = 0;
 	while (clock_mono_usec() - began < 700 * USEC_PER_MSEC) {
+		const struct timeval tick = {0, 100000};
+		event_base_loopexit(w.base, &tick);
 		event_base_loop(w.base, EVLOOP_ONCE); /* sleeps where nothing is to do */
 		turns++;
 	}
