@@ -115,19 +115,27 @@ static int parse_inner(struct bytes text, json_t **ret)
 	return r < 0 ? r : 0;
 }
 
-int document_inner(
-	struct document *d, const char *place, struct bytes text, const json_t **ret)
+int document_recall(const struct document *d, const char *place, const json_t **ret)
 {
-	json_t *json = NULL;
-
 	for (size_t i = 0; i < d->n_inner; i++)
 		if (d->inner[i].text == place) {
 			*ret = d->inner[i].json;
 			return *ret ? 0 : 1;
 		}
+	return 2;
+}
+
+int document_inner(
+	struct document *d, const char *place, struct bytes text, const json_t **ret)
+{
+	json_t *json = NULL;
+	int r = document_recall(d, place, ret);
+
+	if (r < 2)
+		return r;
 	if (d->n_inner == DOCUMENT_INNER_MAX)
 		return 1;
-	int r = parse_inner(text, &json);
+	r = parse_inner(text, &json);
 	if (r < 0)
 		return r;
 	d->inner[d->n_inner++] = (struct document_inner){place, json};
