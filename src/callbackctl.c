@@ -193,8 +193,7 @@ static int run(struct ctl *ctl, const struct ctl_command *c, const struct ctl_ar
 	raise_descriptor_limit();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) ||
 		client_new(&ctl->client, ctl->socket) < 0) {
-		ctl_complain("out of memory");
-		return CTL_UNREACHABLE;
+		return ctl_no_memory();
 	}
 	r = c->run(ctl, args);
 	json_decref(ctl->sources);
@@ -218,9 +217,7 @@ int main(int argc, char **argv)
 		r = CTL_DONE;
 	else if (r == 0)
 		r = run(&ctl, command, &args);
-	if (fflush(stdout) < 0 && r == CTL_DONE) {
-		ctl_complain("cannot write");
-		r = CTL_JOB;
-	}
+	if (r == CTL_DONE)
+		ctl_flush();
 	return r;
 }

@@ -13,6 +13,7 @@
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "flow/once.h"
+#include "flow/upload.h"
 #include "io/conffile.h"
 #include "io/log.h"
 #include "io/notify.h"
@@ -20,7 +21,9 @@
 
 #include <errno.h>
 #include <event2/thread.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +35,8 @@
 #include <unistd.h>
 
 #define DEFAULT_CONFIG "/etc/callbackd/callbackd.conf"
+/* Beyond StopTimeout=: hooks that are ended then have their KillAfter=, the store its last commit. */
+#define STOP_GRACE_USEC (30 * USEC_PER_SEC)
 
 struct options {
 	const char *config_path;
@@ -44,9 +49,9 @@ struct daemon {
 	struct listeners listeners;
 	struct control *control;
 	struct pulse *pulse;
-	struct event *on_term, *on_int, *on_hup;
-	int exit_status;
+	struct event *on_term, *on_int, *on_hup, *reload;
 	unsigned open_parts; /* of an orderly stop: doors and dispatch */
+	bool control_drained;
 };
 
 /* ---- Options ---- */
@@ -108,6 +113,17 @@ static int parse_argv(int argc, char **argv, struct options *o, int *ret_status)
 	return 0;
 }
 
+/* The name of a drop-in may hold anything; what was written in one is escaped already. */
+static void print_problem(const struct config_problem *p)
+{
+	struct text t = TEXT_EMPTY;
+
+	text_add_clean(&t, bytes_of(p->text));
+	fprintf(stderr, "%s%s\n", t.failed || !t.data ? "" : t.data,
+		p->warning ? " (warning)" : "");
+	text_fini(&t);
+}
+
 /* -n and --print-config: no socket, no store, no process. */
 static int check_config(const struct options *o)
 {
@@ -116,8 +132,7 @@ static int check_config(const struct options *o)
 
 	int r = conffile_load(o->config_path, true, &report, &config);
 	for (size_t i = 0; i < report.size; i++)
-		fprintf(stderr, "%s%s\n", report.problems[i].text,
-			report.problems[i].warning ? " (warning)" : "");
+		print_problem(&report.problems[i]);
 	if (r < 0)
 		fprintf(stderr, "callbackd: %s\n", strerrordesc_np(-r));
 	int status = r < 0 ? EX_OSERR : r ? EX_CONFIG : 0;
@@ -144,7 +159,7 @@ static void stop(struct daemon *d)
 	uint64_t timeout_usec = d->flow.config->stop_timeout_usec;
 
 	d->flow.stopping = true;
-	notify_stopping();
+	notify_stopping(timeout_usec + STOP_GRACE_USEC);
 	log_event(LOG_STOPPING, NULL, "Stopping: %u hooks run and get StopTimeout=",
 		dispatch_running(d->flow.dispatch));
 	/* One more than there are, so that neither ends the loop from within this function. */
@@ -154,7 +169,7 @@ static void stop(struct daemon *d)
 	dispatch_stop(d->flow.dispatch, timeout_usec, stop_part, d);
 	stop_part(d);
 	/* Whatever hangs, a stop comes to its end; the store makes the rest safe. */
-	limit.tv_sec = (time_t)(timeout_usec / USEC_PER_SEC) + 10;
+	limit.tv_sec = (time_t)((timeout_usec + STOP_GRACE_USEC) / USEC_PER_SEC);
 	event_base_loopexit(d->flow.base, &limit);
 }
 
@@ -172,14 +187,45 @@ static void on_terminate(evutil_socket_t signal_number, short what, void *arg)
 	raise((int)signal_number);
 }
 
-/* Nothing of the store may be written any more, nor its handle closed: it would checkpoint. */
-static void on_store_failed(void *arg, const char *what)
+static void leave_at_once(evutil_socket_t fd, short what, void *arg)
 {
+	(void)fd;
+	(void)what;
 	(void)arg;
-	log_event(LOG_STORE_FAILED, NULL,
-		"The store failed: %s; exiting so that the next start recovers it", what);
 	log_stop();
 	_exit(EX_IOERR);
+}
+
+/* Nothing of the store may be written any more, nor its handle closed: it would checkpoint. The
+ * 503s to those who waited are not on the wire yet: the loop gets a moment for them. */
+static void on_store_failed(void *arg, const char *what)
+{
+	const struct timeval moment = {.tv_usec = 200 * 1000};
+	struct daemon *d = arg;
+
+	log_event(LOG_STORE_FAILED, NULL,
+		"The store failed: %s; exiting so that the next start recovers it", what);
+	if (d->flow.stopping || event_base_once(d->flow.base, -1, EV_TIMEOUT,
+					leave_at_once, d, &moment) < 0)
+		leave_at_once(-1, 0, d);
+}
+
+static void on_store_health(void *arg, bool healthy, const char *why)
+{
+	(void)arg;
+	if (healthy)
+		log_event(LOG_STORE_RESUMED, NULL,
+			"The store commits again; callbacks are accepted");
+	else
+		log_event(LOG_STORE_FULL, NULL,
+			"The store cannot commit: %s; callbacks are answered 503", why);
+}
+
+static void on_changes(void *arg, const struct store_change *changes, size_t n)
+{
+	struct daemon *d = arg;
+
+	feed_on_changes(d->flow.feed, changes, n);
 }
 
 static void on_runner_gone(void *arg)
@@ -200,13 +246,27 @@ static int reload(void *arg, char **ret_problems)
 	return reload_config(&d->flow, &d->listeners, ret_problems);
 }
 
-static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
+static void on_reload(evutil_socket_t fd, short what, void *arg)
 {
 	CLEANUP(freep) char *problems = NULL;
+	struct daemon *d = arg;
+
+	(void)fd;
+	(void)what;
+	if (!d->flow.stopping)
+		(void)reload(d, &problems);
+}
+
+/* Called once for each signal that came: a storm of them is one reload. */
+static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
+{
+	static const struct timeval now = {0, 0};
+	struct daemon *d = arg;
 
 	(void)signal_number;
 	(void)what;
-	(void)reload(arg, &problems);
+	if (!evtimer_pending(d->reload, NULL))
+		evtimer_add(d->reload, &now);
 }
 
 static char *own_url(void *arg, char **ret_unix)
@@ -276,8 +336,9 @@ static int open_store(struct daemon *d)
 		.retention_usec = flow->config->retention_usec,
 		.min_free_bytes = flow->config->min_free_bytes,
 		.on_fatal = on_store_failed,
-		.on_changes = feed_on_changes,
-		.arg = flow->feed,
+		.on_changes = on_changes,
+		.on_health = on_store_health,
+		.arg = d,
 	};
 
 	int r = store_open(&flow->store, flow->base, &options, &error);
@@ -306,8 +367,10 @@ static int start_flow(struct daemon *d)
 	int status;
 
 	random_token(flow->test_nonce);
+	flow->state_directory = bytes_dup(bytes_of(flow->config->state_directory));
 	flow->started_usec = clock_wall_usec();
-	if (!(flow->warned = once_new()) || feed_new(&flow->feed, flow) < 0 ||
+	if (!flow->state_directory || !(flow->warned = once_new()) ||
+		feed_new(&flow->feed, flow) < 0 ||
 		fetch_pool_new(&flow->fetch, flow->base) < 0)
 		return fail(EX_OSERR, "Out of memory");
 	if ((status = open_store(d)) != 0)
@@ -344,7 +407,8 @@ static int watch_signals(struct daemon *d)
 	d->on_term = evsignal_new(base, SIGTERM, on_terminate, d);
 	d->on_int = evsignal_new(base, SIGINT, on_terminate, d);
 	d->on_hup = evsignal_new(base, SIGHUP, on_hangup, d);
-	if (!d->on_term || !d->on_int || !d->on_hup ||
+	d->reload = evtimer_new(base, on_reload, d);
+	if (!d->on_term || !d->on_int || !d->on_hup || !d->reload ||
 		evsignal_add(d->on_term, NULL) < 0 || evsignal_add(d->on_int, NULL) < 0 ||
 		evsignal_add(d->on_hup, NULL) < 0)
 		return fail(EX_OSERR, "Signals cannot be watched");
@@ -377,14 +441,39 @@ static void free_event(struct event *e)
 		event_free(e);
 }
 
+static void on_control_drained(void *arg)
+{
+	struct daemon *d = arg;
+
+	d->control_drained = true;
+	event_base_loopbreak(d->flow.base);
+}
+
+/* Who asked on the control socket gets the answer, or a 503, on the wire: all parts are still
+ * there, the store has a moment for what it works on. */
+static void drain_control(struct daemon *d)
+{
+	const struct timeval moment = {.tv_sec = 1};
+
+	event_base_loop(d->flow.base, EVLOOP_NONBLOCK); /* what came with the signal */
+	control_stop(d->control);
+	listeners_drain_control(&d->listeners, on_control_drained, d);
+	event_base_loopexit(d->flow.base, &moment);
+	if (!d->control_drained)
+		event_base_dispatch(d->flow.base);
+	control_end(d->control);
+	if (!d->control_drained)
+		event_base_loop(d->flow.base, EVLOOP_NONBLOCK);
+}
+
 /* In reverse: no new work, what waits is committed and answered, then the rest. */
 static void leave(struct daemon *d)
 {
 	struct flow *flow = &d->flow;
 
 	flow->stopping = true;
-	if (d->control) /* the last answers go out */
-		event_base_loop(flow->base, EVLOOP_NONBLOCK);
+	if (d->control)
+		drain_control(d);
 	if (flow->store)
 		store_close(flow->store);
 	flow->store = NULL;
@@ -396,19 +485,37 @@ static void leave(struct daemon *d)
 		feed_free(flow->feed);
 	if (flow->fetch)
 		fetch_pool_free(flow->fetch);
+	upload_end(flow);
 	once_free(flow->warned);
+	free(flow->state_directory);
 	free_event(d->on_term);
 	free_event(d->on_int);
 	free_event(d->on_hup);
+	free_event(d->reload);
 	runner_close(flow->runner);
 	if (flow->base)
 		event_base_free(flow->base);
 	config_unref(flow->config);
 }
 
+/* Started with one of them closed, a socket or the store would become standard output. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int run(const struct options *o)
 {
 	struct daemon d = {.options = o};
+
+	fill_standard_descriptors();
+	signal(SIGHUP, SIG_IGN); /* until somebody listens; hooks get the default back */
 	struct rlimit before = raise_descriptor_limit();
 
 	/* The runner inherits what is there: so nothing is, no secret, no thread, no socket. */
@@ -417,6 +524,9 @@ static int run(const struct options *o)
 		return fail(EX_OSERR, "The runner cannot be started: %s",
 			strerrordesc_np(-r));
 	umask(077);
+	/* Large bodies get pages of their own, which go back when they end. Not as low as
+	 * what OpenSSL takes for a record: that comes and goes with each one. */
+	mallopt(M_MMAP_THRESHOLD, 32 * 1024);
 #ifndef __SANITIZE_ADDRESS__       /* its leak check attaches to its own process */
 	prctl(PR_SET_DUMPABLE, 0); /* secrets never reach a core file */
 #endif

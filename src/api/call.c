@@ -33,8 +33,6 @@ void call_unref(struct call *c)
 {
 	if (--c->refs > 0)
 		return;
-	if (c->ask.op.on_done)
-		store_op_fini(&c->ask.op);
 	if (c->control)
 		LIST_REMOVE(c, entry);
 	for (size_t i = 0; i < CALL_NAMES_MAX; i++)
@@ -53,6 +51,22 @@ static void let_go(struct call *c)
 	c->on_over = NULL;
 	if (on_over)
 		on_over(c);
+	if (c->lasting && c->control)
+		c->control->lasting--;
+	c->lasting = false;
+}
+
+int call_last(struct call *c)
+{
+	if (c->control->lasting >= CALL_LASTING_MAX) {
+		call_error(c, 503,
+			"%d long polls and watches are waiting: no more are taken",
+			CALL_LASTING_MAX);
+		return -EBUSY;
+	}
+	c->control->lasting++;
+	c->lasting = true;
+	return 0;
 }
 
 void call_over(struct call *c)
@@ -62,6 +76,13 @@ void call_over(struct call *c)
 	call_unref(c);
 }
 
+static void free_results(struct call *c)
+{
+	if (c->ask.op.on_done)
+		store_op_fini(&c->ask.op);
+	c->ask.op.on_done = NULL;
+}
+
 static void on_done(struct store_op *op)
 {
 	struct call *c = op->arg;
@@ -69,13 +90,14 @@ static void on_done(struct store_op *op)
 	c->asking = false;
 	if (c->control)
 		c->on_answer(c);
+	if (!c->asking) /* else the next question stands there */
+		free_results(c);
 	call_unref(c);
 }
 
 void call_prepare(struct call *c, enum store_kind kind)
 {
-	if (c->ask.op.on_done)
-		store_op_fini(&c->ask.op);
+	free_results(c);
 	memset(&c->ask, 0, sizeof(c->ask));
 	c->ask.op.kind = kind;
 }
@@ -222,8 +244,18 @@ int call_query_span(struct call *c, const char *name, uint64_t *ret_usec)
 	return 0;
 }
 
-int call_body(struct call *c, const json_t **ret)
+static bool is_one_of(const char *name, const char *const *names)
 {
+	for (; *names; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+int call_body(struct call *c, const char *const *members, const json_t **ret)
+{
+	const char *name;
+	json_t *value;
 	struct bytes body = http_message(c->request)->body;
 	const char *problem = "out of memory";
 
@@ -234,6 +266,13 @@ int call_body(struct call *c, const json_t **ret)
 	}
 	if (!json_is_object(c->body)) {
 		call_error(c, 400, "the body is not a JSON object");
+		return -EINVAL;
+	}
+	json_object_foreach(c->body, name, value)
+	{
+		if (is_one_of(name, members))
+			continue;
+		call_error(c, 400, "no such member: %s", name);
 		return -EINVAL;
 	}
 	*ret = c->body;

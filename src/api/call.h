@@ -11,13 +11,15 @@
 #define API_CALL_H
 
 #include "api/control.h"
+#include "base/text.h"
 #include "io/store_op.h"
 
 #include <jansson.h>
 #include <sys/queue.h>
 
-#define CALL_NAMES_MAX 2
-#define CALL_KEPT_MAX  8
+#define CALL_LASTING_MAX 1024 /* long polls and watches at a time; callbackd(8) */
+#define CALL_NAMES_MAX   2
+#define CALL_KEPT_MAX    8
 
 struct call;
 
@@ -26,6 +28,12 @@ struct control {
 	struct control_hooks hooks;
 	bool stopping;
 	LIST_HEAD(, call) calls;
+	TAILQ_HEAD(, call) line; /* who waits for a turn to ask for a whole job */
+	unsigned turns;          /* taken */
+	unsigned lasting;        /* calls */
+	/* The change that watchers were told last, as their line: made once for all of them. */
+	uint64_t line_seq;
+	struct text change_line;
 };
 
 struct route {
@@ -49,6 +57,7 @@ union call_op {
 
 struct call {
 	LIST_ENTRY(call) entry;
+	TAILQ_ENTRY(call) turn; /* of control->line */
 	struct control *control;
 	struct flow *flow;
 	struct http_request *request; /* NULL when it is over */
@@ -57,7 +66,7 @@ struct call {
 	unsigned refs;
 	bool answered; /* the request may still be there, until it is sent */
 	bool streaming;
-	bool lasting; /* a long poll or a watch: ended when the daemon stops */
+	bool lasting; /* a long poll or a watch: by call_last() */
 
 	/* Of the handler: what to let go when it is answered or over. May be NULL. */
 	void (*on_over)(struct call *c);
@@ -75,11 +84,14 @@ int call_new(struct call **ret, struct control *control, struct http_request *re
 void call_unref(struct call *c);
 /* The request is over: from here on nobody is answered. */
 void call_over(struct call *c);
+/* It is going to last: counted until it is answered or over. 0, or answered: there are too
+ * many. */
+int call_last(struct call *c) MUST_CHECK;
 
 /*
  * The store's question: prepare it, fill c->ask in, submit. on_answer comes with
  * c->ask.op.result, even if the request is over by then (not if the control is). One at a
- * time. What a former one brought is freed by call_prepare().
+ * time. What it brought is freed when on_answer returns: who waits on keeps nothing.
  */
 void call_prepare(struct call *c, enum store_kind kind);
 void call_ask(struct call *c, void (*on_answer)(struct call *c));
@@ -98,8 +110,9 @@ int call_query(struct call *c, const char *name, const char **ret) MUST_CHECK;
 int call_query_number(struct call *c, const char *name, uint64_t *ret) MUST_CHECK;
 /* Seconds, or a span with units. */
 int call_query_span(struct call *c, const char *name, uint64_t *ret_usec) MUST_CHECK;
-/* A JSON object; an empty body is an empty object. 0 or answered. */
-int call_body(struct call *c, const json_t **ret) MUST_CHECK;
+/* A JSON object of these members alone (NULL ends the list): a misspelt one is not taken for
+ * one that is absent. An empty body is an empty object. 0 or answered. */
+int call_body(struct call *c, const char *const *members, const json_t **ret) MUST_CHECK;
 /* {"jobs"|"runs":[…],"next":CURSOR|null}; takes `list`, NULL is answered 503. */
 void call_page(struct call *c, const char *key, json_t *list, uint64_t next);
 /* limit= and after= of a list. 0 or answered. */

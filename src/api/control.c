@@ -173,6 +173,7 @@ int control_new(
 	c->flow = flow;
 	c->hooks = *hooks;
 	LIST_INIT(&c->calls);
+	TAILQ_INIT(&c->line);
 	*ret = c;
 	return 0;
 }
@@ -182,9 +183,13 @@ static void end_calls(struct control *control, bool all)
 {
 	struct call *c;
 
+	control->stopping = true;
 again:
 	LIST_FOREACH (c, &control->calls, entry) {
-		if (c->request && !c->answered && (all || c->lasting)) {
+		/* A long poll waits for more than the answer it is about to get. */
+		bool ends = all || c->lasting || !c->asking;
+
+		if (c->request && !c->answered && ends) {
 			call_error(c, 503, "the daemon is stopping");
 			goto again;
 		}
@@ -193,8 +198,12 @@ again:
 
 void control_stop(struct control *c)
 {
-	c->stopping = true;
 	end_calls(c, false);
+}
+
+void control_end(struct control *c)
+{
+	end_calls(c, true);
 }
 
 void control_free(struct control *c)
@@ -203,11 +212,11 @@ void control_free(struct control *c)
 
 	if (!c)
 		return;
-	c->stopping = true;
 	end_calls(c, true);
 	while ((call = LIST_FIRST(&c->calls))) { /* the store still works for these */
 		LIST_REMOVE(call, entry);
 		call->control = NULL;
 	}
+	text_fini(&c->change_line);
 	free(c);
 }

@@ -27,9 +27,12 @@ struct control_hooks { /* what only the program itself can do */
 
 int control_new(struct control **ret, struct flow *flow,
 	const struct control_hooks *hooks) MUST_CHECK;
-/* The daemon stops: ends every long poll (503) and watch, takes nothing new. */
+/* The daemon stops: takes nothing new, and answers 503 to all that the store does not work
+ * for at the moment: long polls, uploads, tests; watches end. */
 void control_stop(struct control *c);
-/* The same for every request that is left. The server is freed before. */
+/* The same for every request that is left; the loop has still to carry the answers out. */
+void control_end(struct control *c);
+/* Before its server: the requests' last calls then find no control, and need none. */
 void control_free(struct control *c);
 /* For http_server_new() of the control socket; arg is the control. */
 extern const struct http_handler control_handler;

@@ -3,20 +3,24 @@
  *
  * A long poll subscribes first and asks the store then, so that nothing can happen in
  * between; each change that may end it asks again, and the end of its time asks a last
- * time.
+ * time. While it waits it holds no answer of the store.
+ *
+ * A whole job may be megabytes, and one change may end a thousand polls: so only a few are
+ * asked for at a time, the others stand in line, and between them the loop serves the rest.
  */
 #include "api/call.h"
 #include "api/json.h"
 #include "base/clock.h"
 #include "base/span.h"
 #include "base/utf8.h"
+#include "flow/expect.h"
 #include "flow/feed.h"
 #include "io/log.h"
 
 #include <errno.h>
 
-#define WAIT_MAX_USEC   (3600 * USEC_PER_SEC)
-#define WITHIN_MAX_USEC (366ull * 86400 * USEC_PER_SEC)
+#define WAIT_MAX_USEC (3600 * USEC_PER_SEC)
+#define TURNS_MAX     4
 
 /* ---- List ---- */
 
@@ -86,6 +90,7 @@ struct poll {
 	bool with_hooks;         /* until its runs are over, too */
 	bool last;  /* no time is left: the next answer is given, whatever it is */
 	bool again; /* something changed while the store was asked */
+	bool in_line;
 	struct feed_wait *wait;
 	struct event *timer;
 };
@@ -114,9 +119,53 @@ static void answer_jobs(struct call *c, const struct store_get_job *g)
 	call_page(c, "jobs", jobs, 0);
 }
 
-static void on_job(struct call *c)
+static void on_job(struct call *c);
+
+static void ask_for_job(struct call *c)
 {
-	const struct store_get_job *g = &c->ask.get_job;
+	struct control *control = c->control;
+	struct poll *p = c->data;
+
+	if (c->asking)
+		p->again = true;
+	if (c->asking || p->in_line || !c->request || c->answered)
+		return;
+	if (control->turns >= TURNS_MAX) {
+		p->in_line = true;
+		TAILQ_INSERT_TAIL(&control->line, c, turn);
+		return;
+	}
+	control->turns++;
+	call_prepare(c, STORE_GET_JOB);
+	c->ask.get_job.source = p->source;
+	c->ask.get_job.id = p->id;
+	call_ask(c, on_job);
+	if (!c->asking) /* it does not even take the question, and none in line */
+		control->turns--;
+}
+
+static void leave_line(struct call *c)
+{
+	struct poll *p = c->data;
+
+	if (p->in_line)
+		TAILQ_REMOVE(&c->control->line, c, turn);
+	p->in_line = false;
+}
+
+static void end_turn(struct control *control)
+{
+	struct call *next;
+
+	control->turns--;
+	while (control->turns < TURNS_MAX && (next = TAILQ_FIRST(&control->line))) {
+		leave_line(next);
+		ask_for_job(next);
+	}
+}
+
+static void answer(struct call *c, const struct store_get_job *g)
+{
 	struct poll *p = c->data;
 	bool ended = p->last;
 
@@ -132,10 +181,7 @@ static void on_job(struct call *c)
 		ended = true; /* an id of several sources: the asker has to choose */
 	if (!ended && p->again) {
 		p->again = false;
-		call_prepare(c, STORE_GET_JOB);
-		c->ask.get_job.source = p->source;
-		c->ask.get_job.id = p->id;
-		call_ask(c, on_job);
+		ask_for_job(c);
 	} else if (!ended) {
 		return;
 	} else if (!p->source) {
@@ -149,18 +195,10 @@ static void on_job(struct call *c)
 	}
 }
 
-static void ask_for_job(struct call *c)
+static void on_job(struct call *c)
 {
-	struct poll *p = c->data;
-
-	if (c->asking) {
-		p->again = true;
-		return;
-	}
-	call_prepare(c, STORE_GET_JOB);
-	c->ask.get_job.source = p->source;
-	c->ask.get_job.id = p->id;
-	call_ask(c, on_job);
+	answer(c, &c->ask.get_job);
+	end_turn(c->control);
 }
 
 static void on_change(void *arg, const struct store_change *change)
@@ -186,6 +224,7 @@ static void on_poll_over(struct call *c)
 {
 	struct poll *p = c->data;
 
+	leave_line(c);
 	feed_wait_free(p->wait);
 	p->wait = NULL;
 	if (p->timer)
@@ -205,7 +244,6 @@ static int begin_to_wait(struct call *c, uint64_t usec)
 	p->timer = evtimer_new(c->flow->base, on_time, c);
 	if (!p->timer || evtimer_add(p->timer, &tv) < 0)
 		return -ENOMEM;
-	c->lasting = true;
 	return feed_wait_new(c->flow->feed, p->source, p->id, on_change, c, &p->wait);
 }
 
@@ -231,6 +269,8 @@ static void get(struct call *c, const char *source, const char *id)
 		return;
 	}
 	p->last = wait_usec == 0;
+	if (!p->last && call_last(c) < 0)
+		return;
 	if (!p->last && begin_to_wait(c, wait_usec) < 0) {
 		call_error(c, 503, "out of memory");
 		return;
@@ -284,8 +324,9 @@ static void on_expected(struct call *c)
 /* body {"within": "10min" | SECONDS}. 0, 1 not there, or answered. */
 static int body_within(struct call *c, uint64_t *ret_usec)
 {
+	static const char *const members[] = {"within", NULL};
 	const json_t *body, *within;
-	int r = call_body(c, &body);
+	int r = call_body(c, members, &body);
 
 	if (r < 0)
 		return r;
@@ -328,11 +369,12 @@ void control_jobs_expect(struct call *c)
 		call_error(c, 503, "out of memory");
 		return;
 	}
+	c->on_over = on_poll_over;
 	call_prepare(c, STORE_EXPECT);
 	e->source = c->names[0];
 	e->id = c->names[1];
 	e->now_usec = clock_wall_usec();
-	e->ask_at_usec = within < WITHIN_MAX_USEC ? e->now_usec + (int64_t)within : 0;
+	e->ask_at_usec = expect_ask_at_usec(within);
 	call_ask(c, on_expected);
 }
 

@@ -176,6 +176,8 @@ static void on_tested(void *arg, int status, json_t *answer)
 
 void control_misc_test(struct call *c)
 {
+	static const char *const members[] = {
+		"status", "id", "body", "body_base64", "tamper", NULL};
 	const struct control_hooks *h = &c->control->hooks;
 	struct source *s = config_source(c->flow->config, bytes_of(c->names[0]));
 	CLEANUP(freep) char *url = NULL;
@@ -190,7 +192,7 @@ void control_misc_test(struct call *c)
 		call_error(c, 404, "no such source");
 		return;
 	}
-	if (call_body(c, &body) < 0)
+	if (call_body(c, members, &body) < 0)
 		return;
 	url = h->own_url ? h->own_url(h->arg, &unix_socket) : NULL;
 	if (!url) {
@@ -233,6 +235,8 @@ void control_misc_verify(struct call *c)
 {
 	const struct config *config = c->flow->config;
 	const struct source *s = config_source(config, bytes_of(c->names[0]));
+	static const char *const members[] = {
+		"headers", "headers_base64", "body", "body_base64", "received", NULL};
 	char problem[CAPTURED_PROBLEM_SIZE];
 	struct captured *captured = NULL;
 	json_t *answer = NULL;
@@ -243,7 +247,7 @@ void control_misc_verify(struct call *c)
 		call_error(c, 404, "no such source");
 		return;
 	}
-	if (call_body(c, &body) != 0 || read_received(c, body, &received) != 0)
+	if (call_body(c, members, &body) != 0 || read_received(c, body, &received) != 0)
 		return;
 	int r = captured_read(body, s->path, &captured, problem);
 	if (r == 0) {
@@ -285,11 +289,15 @@ static void on_initiated(void *arg, const struct upload_answer *answer)
 
 void control_uploads_post(struct call *c)
 {
+	/* As upload_start() has them. */
+	static const char *const members[] = {"source", "content_type", "file_type",
+		"owner", "size_bytes", "audio_duration_seconds", "video_duration_seconds",
+		"video_bitrate_kbps", NULL};
 	struct asked_upload *u;
 	const json_t *body;
 	int r = -ENOMEM;
 
-	if (call_body(c, &body) < 0)
+	if (call_body(c, members, &body) < 0)
 		return;
 	u = calloc(1, sizeof(*u));
 	c->data = u;

@@ -118,9 +118,10 @@ static void on_discarded(struct call *c)
 
 void control_runs_discard(struct call *c)
 {
+	static const char *const members[] = {"reason", NULL};
 	const json_t *body, *reason;
 
-	if (call_body(c, &body) < 0)
+	if (call_body(c, members, &body) < 0)
 		return;
 	reason = json_object_get(body, "reason");
 	if (reason && !json_is_string(reason)) {

@@ -17,12 +17,15 @@
 
 #define PAGE           200
 #define ROOM_MIN_BYTES (16 * 1024)
-#define BREATH_USEC    (50 * 1000) /* between looks at a peer that lags */
+/* Between looks at a peer that lags: it may be in the middle of reading, or asleep for hours. */
+#define BREATH_MIN_USEC (2 * USEC_PER_MSEC)
+#define BREATH_MAX_USEC (500 * USEC_PER_MSEC)
 
 struct watch {
 	bool from_now, live;
 	uint64_t sent;
-	uint64_t newest; /* that happened while not live */
+	uint64_t newest;      /* that happened while not live */
+	uint64_t breath_usec; /* the last one, since something could be written */
 	struct feed_wait *wait;
 	struct event *timer;
 };
@@ -40,24 +43,44 @@ static void on_watch_over(struct call *c)
 	w->timer = NULL;
 }
 
+/* One dump for all watchers. 0 or -ENOMEM. */
+static int make_line(struct control *control, const struct store_change *change)
+{
+	struct text *line = &control->change_line;
+	json_t *json;
+	char *text;
+
+	if (control->line_seq == change->seq)
+		return 0;
+	json = json_of_change(change, store_name(control->flow->store));
+	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	text_fini(line); /* one long line is not kept as room for all others */
+	if (text)
+		text_addf(line, "%s\n", text);
+	free(text);
+	control->line_seq = text && !line->failed ? change->seq : 0;
+	return control->line_seq ? 0 : -ENOMEM;
+}
+
 /* 0, 1 no room for it now, or negative errno. */
 static int write_change(struct call *c, const struct store_change *change)
 {
-	json_t *json = json_of_change(change, store_name(c->flow->store));
-	CLEANUP(freep) char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	size_t size = line ? strlen(line) : 0;
+	size_t room = http_stream_room(c->request);
+	struct control *control = c->control;
 	struct watch *w = c->data;
-	int r;
+	int r = make_line(control, change);
 
-	json_decref(json);
-	if (!line)
-		return -ENOMEM;
-	if (http_stream_room(c->request) < size + ROOM_MIN_BYTES)
+	if (r < 0)
+		return r;
+	/* What is longer than the room goes when nothing else waits. */
+	if (room < control->change_line.size + ROOM_MIN_BYTES && room < HTTP_STREAM_ROOM)
 		return 1;
-	line[size] = '\n'; /* in the place of the NUL */
-	r = http_stream_write(c->request, (struct bytes){line, size + 1});
-	if (r == 0)
+	r = http_stream_write(c->request, text_bytes(&control->change_line));
+	if (r == 0) {
 		w->sent = change->seq;
+		w->breath_usec = 0;
+	}
 	return r;
 }
 
@@ -73,9 +96,12 @@ static void ask_history(struct call *c)
 
 static void breathe(struct call *c)
 {
-	const struct timeval tv = {.tv_usec = BREATH_USEC};
 	struct watch *w = c->data;
+	uint64_t usec = w->breath_usec ? 2 * w->breath_usec : BREATH_MIN_USEC;
+	struct timeval tv = {0};
 
+	w->breath_usec = usec < BREATH_MAX_USEC ? usec : BREATH_MAX_USEC;
+	tv.tv_usec = (suseconds_t)w->breath_usec;
 	if (evtimer_add(w->timer, &tv) < 0)
 		call_error(c, 503, "out of memory");
 }
@@ -183,6 +209,6 @@ void control_watch_get(struct call *c)
 	if (r < 0)
 		return;
 	w->from_now = r == 1;
-	c->lasting = true;
-	ask_history(c);
+	if (call_last(c) == 0)
+		ask_history(c);
 }

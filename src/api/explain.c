@@ -20,15 +20,35 @@ static char *escaped(const char *start, const char *word)
 	return text_take(&t);
 }
 
+/* A process was started: it runs, or its end tells of it, or nothing says that there was none. A
+ * claim that was put back, and a start that failed, are no process. */
+static bool has_run(const struct store_run *r)
+{
+	if (r->attempt == 0)
+		return false;
+	return r->state == RUN_RUNNING || r->exit_status >= 0 || r->signal > 0 ||
+	       !r->reason;
+}
+
 static const struct store_run *newest_run(const struct store_job *j, const char *hook)
 {
 	const struct store_run *found = NULL;
 
 	for (size_t i = 0; i < j->n_runs; i++)
 		if (j->runs[i].hook && !strcmp(j->runs[i].hook, hook) &&
-			(!found || j->runs[i].attempt > 0 || found->attempt == 0))
+			(!found || has_run(&j->runs[i]) || !has_run(found)))
 			found = &j->runs[i];
 	return found;
+}
+
+/* Owned by the caller; NULL when memory is short. */
+static char *why_not_yet(const struct store_run *r)
+{
+	CLEANUP(freep)
+	char *start = text_format(
+		"its run is %s%s", runstate_name(r->state), r->reason ? ": " : "");
+
+	return start ? escaped(start, r->reason ? r->reason : "") : NULL;
 }
 
 static bool only_pointers(const struct condition_list *l)
@@ -88,12 +108,10 @@ static json_t *one(const char *name, const struct hook *h, const struct store_jo
 	const struct store_run *r = newest_run(j, name);
 	CLEANUP(freep) char *why = NULL;
 
-	if (r && r->attempt > 0)
+	if (r && has_run(r))
 		return json_pack("{s:s, s:b, s:n}", "hook", name, "ran", 1, "why");
-	if (r && r->state == RUN_DEAD && r->reason)
-		why = escaped("its run is dead: ", r->reason);
-	else if (r)
-		why = escaped("its run is ", runstate_name(r->state));
+	if (r)
+		why = why_not_yet(r);
 	else if (h)
 		why = why_not(h, j);
 	if (!why)

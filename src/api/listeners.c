@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <openssl/ssl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Takes fd over, also on failure. */
@@ -88,7 +89,9 @@ static void warn_of_expiry(int64_t expires_usec, int64_t now_usec)
 		log_event(LOG_CERTIFICATE_EXPIRES, NULL,
 			"TLSCertificateFile= %s %lld days",
 			expires_usec < now_usec ? "expired since" : "expires within",
-			(long long)((expires_usec - now_usec) / day));
+			(long long)(expires_usec < now_usec
+					    ? (now_usec - expires_usec) / day
+					    : (expires_usec - now_usec + day - 1) / day));
 }
 
 static int load_tls(const struct config *c, struct ssl_ctx_st **ret,
@@ -105,16 +108,42 @@ static int load_tls(const struct config *c, struct ssl_ctx_st **ret,
 	return r == -ENOMEM ? r : r < 0 ? -EINVAL : 0;
 }
 
+/* Descriptors that connections must leave to the rest: hooks' pipes, the store, the log. */
+#define DESCRIPTORS_KEPT     64
+#define DESCRIPTORS_PER_HOOK 8
+
+/* No more connections than there are descriptors for: a flood must not keep hooks from starting. */
+static void clamp_connections(struct config_limits *limits, unsigned n_hooks)
+{
+	struct rlimit have;
+	uint64_t kept = DESCRIPTORS_KEPT + (uint64_t)n_hooks * DESCRIPTORS_PER_HOOK;
+
+	if (getrlimit(RLIMIT_NOFILE, &have) < 0 ||
+		limits->max_connections + kept <= have.rlim_cur)
+		return;
+	uint64_t room = have.rlim_cur > 2 * kept ? have.rlim_cur - kept
+						 : have.rlim_cur / 2;
+	log_event(LOG_CONFIG_WARNING, NULL,
+		"MaxConnections=%llu is lowered to %llu: there are %llu descriptors "
+		"(LimitNOFILE=)",
+		(unsigned long long)limits->max_connections, (unsigned long long)room,
+		(unsigned long long)have.rlim_cur);
+	limits->max_connections = room;
+	if (limits->max_connections_per_address > room)
+		limits->max_connections_per_address = room;
+}
+
 static int configure(struct listeners *l, const struct config *c)
 {
 	/* The control socket is for people with the permission: no proxies, ample limits. */
-	struct config_limits control = c->limits;
+	struct config_limits public = c->limits, control = c->limits;
 	const struct cidr_list none = {0};
 
 	control.max_connections_per_address = control.max_connections;
 	control.max_requests_per_connection = UINT32_MAX;
+	clamp_connections(&public, c->max_concurrent);
 	int r = http_server_configure(
-		l->public, &c->limits, &c->trusted_proxy, c->proxy_protocol);
+		l->public, &public, &c->trusted_proxy, c->proxy_protocol);
 	return r < 0 ? r : http_server_configure(l->control, &control, &none, false);
 }
 
@@ -176,6 +205,8 @@ int listeners_reconfigure(struct listeners *l, const struct config *old,
 	if (r == 0 && tls) {
 		http_server_set_tls(l->public, tls);
 		l->certificate_expires_usec = expires_usec;
+		log_event(LOG_TLS_RELOADED, NULL,
+			"TLSCertificateFile= was read again; new connections use it");
 	}
 	SSL_CTX_free(tls);
 	if (r == 0 && (!same_words(&old->listen, &c->listen) ||
@@ -191,6 +222,15 @@ int listeners_reconfigure(struct listeners *l, const struct config *old,
 void listeners_drain(struct listeners *l, void (*on_drained)(void *arg), void *arg)
 {
 	http_server_drain(l->public, on_drained, arg);
+}
+
+void listeners_drain_control(
+	struct listeners *l, void (*on_drained)(void *arg), void *arg)
+{
+	if (l->control)
+		http_server_drain(l->control, on_drained, arg);
+	else
+		on_drained(arg);
 }
 
 void listeners_close(struct listeners *l)

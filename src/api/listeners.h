@@ -35,6 +35,9 @@ int listeners_reconfigure(struct listeners *l, const struct config *old,
 	const struct config *c, char **ret_warning, char **ret_error) MUST_CHECK;
 /* Public: no new connections, requests in flight are answered, then on_drained. */
 void listeners_drain(struct listeners *l, void (*on_drained)(void *arg), void *arg);
+/* The same for the control socket, when nobody is to be told 503 there any more. */
+void listeners_drain_control(
+	struct listeners *l, void (*on_drained)(void *arg), void *arg);
 void listeners_close(struct listeners *l);
 
 /* [{"kind","address","inherited"}…] */

@@ -85,6 +85,10 @@ static void on_refused(void *arg, struct bytes peer, int status, const char *rea
 	struct flow *flow = arg;
 	CLEANUP(freep) char *remote = bytes_dup(peer);
 
+	if (peer.size == 0) { /* nobody's: accept() failed */
+		log_event(LOG_OUT_OF_DESCRIPTORS, NULL, "Connections wait: %s", reason);
+		return;
+	}
 	flow->counters.refused++;
 	if (status)
 		log_event(LOG_REFUSED, &(struct log_fields){.remote = remote},

@@ -10,7 +10,7 @@
 
 struct pulse {
 	struct flow *flow;
-	struct event *watchdog;
+	struct event *watchdog, *status;
 	struct store_ping ping;
 	bool pinging;
 	char *told; /* the last STATUS= */
@@ -51,7 +51,6 @@ static void on_pong(struct store_op *op)
 	if (op->result != -ECANCELED)
 		notify_watchdog();
 	store_op_fini(op);
-	tell(p);
 }
 
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
@@ -67,6 +66,13 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 	p->pinging = store_submit(p->flow->store, &p->ping.op) == 0;
 }
 
+static void on_status(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	tell(arg);
+}
+
 int pulse_new(struct pulse **ret, struct flow *flow)
 {
 	uint64_t usec = notify_watchdog_usec();
@@ -75,6 +81,12 @@ int pulse_new(struct pulse **ret, struct flow *flow)
 	if (!p)
 		return -ENOMEM;
 	p->flow = flow;
+	p->status = evtimer_new(flow->base, on_status, p);
+	if (!p->status) {
+		pulse_free(p);
+		return -ENOMEM;
+	}
+	flow->moved = p->status;
 	if (usec) {
 		struct timeval tv = {(time_t)(usec / USEC_PER_SEC),
 			(suseconds_t)(usec % USEC_PER_SEC)};
@@ -95,6 +107,9 @@ void pulse_free(struct pulse *p)
 		return;
 	if (p->watchdog)
 		event_free(p->watchdog);
+	if (p->status)
+		event_free(p->status);
+	p->flow->moved = NULL;
 	free(p->told);
 	free(p);
 }

@@ -66,3 +66,10 @@ char *bytes_dup(struct bytes b)
 	copy[b.size] = '\0';
 	return copy;
 }
+
+void bytes_wipe(void *data, size_t size)
+{
+	if (data)
+		explicit_bzero(data, size);
+	free(data);
+}

@@ -38,5 +38,7 @@ struct bytes bytes_split(struct bytes whole, char separator, struct bytes *rest)
 /* A NUL-terminated copy, owned by the caller; NULL when memory is short or `b` is not
  * there. */
 char *bytes_dup(struct bytes b) MUST_CHECK;
+/* free() for what held a secret: `size` bytes are overwritten first. NULL is fine. */
+void bytes_wipe(void *data, size_t size);
 
 #endif

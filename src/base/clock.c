@@ -32,6 +32,11 @@ uint64_t clock_mono_usec(void)
 	return frozen ? frozen_mono_usec : read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_kernel_usec(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
 int64_t clock_steady_usec(void)
 {
 	static _Atomic int64_t offset; /* wall minus monotonic; 0 = not yet taken */

@@ -17,8 +17,10 @@ uint64_t clock_mono_usec(void); /* CLOCK_MONOTONIC */
  * while we live, and yet they mean something to the next life.
  */
 int64_t clock_steady_usec(void);
+/* The kernel's CLOCK_MONOTONIC even while ours stand still: for what waits for processes. */
+uint64_t clock_kernel_usec(void);
 
-/* Freezes both clocks at these values; clock_thaw() undoes it. For tests alone. */
+/* Freezes the clocks at these values; clock_thaw() undoes it. For tests alone. */
 void clock_freeze(int64_t wall_usec, uint64_t mono_usec);
 void clock_thaw(void);
 

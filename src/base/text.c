@@ -132,6 +132,21 @@ void text_add_escaped(struct text *t, struct bytes b, size_t max)
 		text_adds(t, "…");
 }
 
+void text_add_clean(struct text *t, struct bytes b)
+{
+	while (b.size) {
+		size_t n = 0;
+
+		while (n < b.size && b.data[n] != '\\' && b.data[n] != '\t')
+			n++;
+		text_add_escaped(t, (struct bytes){b.data, n}, n);
+		if (n < b.size)
+			text_addc(t, b.data[n++]);
+		b.data += n;
+		b.size -= n;
+	}
+}
+
 char *text_take(struct text *t)
 {
 	if (!t->failed && !t->data)

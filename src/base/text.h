@@ -32,6 +32,11 @@ void text_addv(struct text *t, const char *format, va_list ap) PRINTF_LIKE(2, 0)
  * backslash) becomes \xHH. At most `max` bytes of `b` are taken; "…" marks the cut.
  */
 void text_add_escaped(struct text *t, struct bytes b, size_t max);
+/*
+ * The same for a message whose words from outside were escaped when it was made: backslash
+ * and tab stay as they are.
+ */
+void text_add_clean(struct text *t, struct bytes b);
 /* Takes the string out; the text is empty afterwards. NULL when an addition failed. */
 char *text_take(struct text *t) MUST_CHECK;
 static inline struct bytes text_bytes(const struct text *t)

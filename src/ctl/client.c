@@ -220,6 +220,12 @@ static void explain(struct client *c, CURLcode code, struct client_answer *a)
 		c->socket, error ? strerror(error) : "it did not take the connection");
 }
 
+static void no_memory(struct client_answer *ret)
+{
+	ret->failure = CLIENT_NO_MEMORY;
+	snprintf(ret->reason, sizeof(ret->reason), "out of memory");
+}
+
 static void finish(struct client *c, struct question *q, CURLcode code)
 {
 	struct client_answer a = {0};
@@ -228,6 +234,8 @@ static void finish(struct client *c, struct question *q, CURLcode code)
 		curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &a.status);
 		if (q->answer.size)
 			a.json = json_loadb(q->answer.data, q->answer.size, 0, NULL);
+	} else if (q->answer.failed) {
+		no_memory(&a);
 	} else {
 		explain(c, code, &a);
 	}
@@ -288,12 +296,6 @@ static void on_only_answer(void *arg, const struct client_answer *a)
 
 	*ret = *a;
 	json_incref(ret->json);
-}
-
-static void no_memory(struct client_answer *ret)
-{
-	ret->failure = CLIENT_UNREACHABLE;
-	snprintf(ret->reason, sizeof(ret->reason), "out of memory");
 }
 
 void client_ask(struct client *c, const char *method, const char *path,

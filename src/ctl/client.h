@@ -16,6 +16,7 @@ enum client_failure {
 	CLIENT_OK,
 	CLIENT_UNREACHABLE, /* nobody listens, or the connection broke */
 	CLIENT_NO_ACCESS,   /* the file's permission */
+	CLIENT_NO_MEMORY,   /* ours */
 };
 
 struct client_answer {

@@ -22,9 +22,8 @@ static int change(struct ctl *ctl, const char *method, const char *path, json_t 
 	int r;
 
 	if (!path) {
-		ctl_complain("out of memory");
 		json_decref(body);
-		return CTL_UNREACHABLE;
+		return ctl_no_memory();
 	}
 	r = ctl_ask(ctl, method, path, body, what, &a);
 	if (r == 0 && ctl->json)
@@ -104,10 +103,8 @@ static int replay(struct ctl *ctl, const char *run)
 {
 	CLEANUP(freep) char *path = run_path(run, "replay");
 	struct client_answer a = {0};
-	int r = CTL_UNREACHABLE;
+	int r = ctl_ask(ctl, "POST", path, NULL, run, &a);
 
-	if (path)
-		r = ctl_ask(ctl, "POST", path, NULL, run, &a);
 	if (r == 0 && ctl->json)
 		ctl_print_json(ctl, a.json);
 	else if (r == 0)

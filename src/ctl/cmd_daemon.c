@@ -5,6 +5,7 @@
 #include "ctl/file.h"
 #include "ctl/table.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #define BODY_MAX_BYTES (700u * 1024) /* base64 of it fits the control socket's 1 MiB */
@@ -41,13 +42,24 @@ static void add_names(struct table *t, const char *title, const json_t *list)
 	text_fini(&names);
 }
 
+/* For people: "193 KiB", "1.4 GiB". Owned by the caller; NULL when memory is short. */
+static char *size_text(double bytes)
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+	size_t u = 0;
+
+	for (; bytes >= 1023.5 && u + 1 < ARRAY_SIZE(units); u++)
+		bytes /= 1024;
+	return text_format("%.*f %s", u > 0 && bytes < 9.95 ? 1 : 0, bytes, units[u]);
+}
+
 static void add_numbers(struct table *t, const json_t *status)
 {
 	const json_t *store = json_object_get(status, "store");
 	const json_t *runs = json_object_get(status, "runs");
 	const json_t *n = json_object_get(status, "callbacks");
 	CLEANUP(freep)
-	char *size = span_format_bytes((uint64_t)number(store, "size_bytes"));
+	char *size = size_text((double)number(store, "size_bytes"));
 
 	table_add(t, "callbacks");
 	table_addf(t, "%lld accepted, %lld repeated, %lld unreadable",
@@ -102,7 +114,7 @@ static int print_status(const struct ctl *ctl, const json_t *status)
 		table_add(&t, "none");
 	r = table_print(&t, stdout);
 	table_fini(&t);
-	return r < 0 ? CTL_UNREACHABLE : CTL_DONE;
+	return r == -ENOMEM ? ctl_no_memory() : CTL_DONE; /* main() looks at the output */
 }
 
 int cmd_status(struct ctl *ctl, const struct ctl_args *args)
@@ -128,7 +140,7 @@ int cmd_reload(struct ctl *ctl, const struct ctl_args *args)
 
 	(void)args;
 	json_array_foreach(json_object_get(a.json, "problems"), i, problem)
-		fprintf(stderr, "%s\n", ctl_escape(json_string_value(problem)));
+		fprintf(stderr, "%s\n", ctl_clean(json_string_value(problem)));
 	if (r == 0 && ctl->json)
 		ctl_print_json(ctl, a.json);
 	client_answer_fini(&a);
@@ -181,7 +193,7 @@ int cmd_test(struct ctl *ctl, const struct ctl_args *args)
 
 	if (!body)
 		return CTL_USAGE;
-	r = ctl_ask(ctl, "POST", path ? path : "/", body, args->operands[0], &a);
+	r = ctl_ask(ctl, "POST", path, body, args->operands[0], &a);
 	if (r == 0 && ctl->json)
 		ctl_print_json(ctl, a.json);
 	else if (r == 0)

@@ -3,6 +3,8 @@
 #include "ctl/pages.h"
 #include "ctl/table.h"
 
+#include <errno.h>
+
 #define LIMIT_DEFAULT 100
 
 enum { LIST_SOURCE, LIST_OUTCOME, LIST_SINCE, LIST_LIMIT };
@@ -44,16 +46,12 @@ static int print(struct listing *l, const struct text *path, const char *key,
 	uint64_t limit = LIMIT_DEFAULT;
 	int r = limit_text ? ctl_number(limit_text, "--limit", &limit) : 0;
 
-	if (r == 0 && path->failed) {
-		ctl_complain("out of memory");
-		r = CTL_UNREACHABLE;
-	}
+	if (r == 0 && path->failed)
+		r = ctl_no_memory();
 	if (r == 0)
 		r = pages_each(l->ctl, path->data, key, limit, on_item, l);
-	if (r == 0 && !l->ctl->json && table_print(&l->table, stdout) < 0) {
-		ctl_complain("cannot print the list");
-		r = CTL_UNREACHABLE;
-	}
+	if (r == 0 && !l->ctl->json && table_print(&l->table, stdout) == -ENOMEM)
+		r = ctl_no_memory();
 	table_fini(&l->table);
 	return r;
 }

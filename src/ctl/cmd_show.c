@@ -5,6 +5,8 @@
 #include "ctl/name.h"
 #include "ctl/table.h"
 
+#include <errno.h>
+
 const struct ctl_option cmd_watch_options[] = {
 	{"after", "SEQ", "with what happened after this number (from now)"},
 	{0},
@@ -57,8 +59,8 @@ static void print_member(const json_t *o, const char *key, const char *title)
 
 static void print_table(struct table *t)
 {
-	if (table_print(t, stdout) < 0)
-		ctl_complain("cannot print");
+	if (table_print(t, stdout) == -ENOMEM)
+		exit(ctl_no_memory());
 	table_fini(t);
 }
 
@@ -166,7 +168,7 @@ int cmd_show(struct ctl *ctl, const struct ctl_args *args)
 		r = name_find_source(ctl, &name);
 	if (r == 0) {
 		path = name_path(&name);
-		r = ctl_ask(ctl, "GET", path ? path : "/", NULL, text, &a);
+		r = ctl_ask(ctl, "GET", path, NULL, text, &a);
 	}
 	if (r == 0 && ctl->json)
 		ctl_print_json(ctl, a.json);
@@ -202,7 +204,7 @@ static void on_line(void *arg, struct bytes line)
 					json_object_get(o, "attempt")));
 		else
 			printf("  %s\n", ctl_escape(ctl_text(o, "status")));
-		fflush(stdout);
+		ctl_flush();
 	}
 	json_decref(change);
 }
@@ -219,7 +221,9 @@ int cmd_watch(struct ctl *ctl, const struct ctl_args *args)
 	path = args->option[0]
 		       ? text_format("/v1/watch?after=%llu", (unsigned long long)after)
 		       : strdup("/v1/watch");
-	client_stream(ctl->client, path ? path : "/v1/watch", on_line, ctl, &a);
+	if (!path)
+		return ctl_no_memory();
+	client_stream(ctl->client, path, on_line, ctl, &a);
 	if (a.failure == CLIENT_OK && a.status == 200) {
 		ctl_complain("the daemon ended the watch");
 		r = CTL_UNREACHABLE;

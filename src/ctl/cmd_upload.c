@@ -175,8 +175,7 @@ static int put(const struct upload_file *u)
 	int r = put_file(&request, &a);
 
 	if (r < 0) {
-		ctl_complain("out of memory");
-		r = CTL_UNREACHABLE;
+		r = ctl_no_memory();
 	} else if (r > 0 && a.timed_out) {
 		ctl_complain("%s: not uploaded in time", ctl_escape(u->path));
 		r = CTL_TIMEOUT;
@@ -246,7 +245,7 @@ static void on_over(void *arg, const json_t *job, int exit)
 					   ? ctl_text(job, "status")
 					   : outcome),
 			*color ? TABLE_COLOR_END : "", size, ctl_escape(url_of(u, job)));
-		fflush(stdout);
+		ctl_flush();
 	}
 	if (exit != CTL_DONE)
 		ctl_complain("%s: %s: %s", ctl_escape(u->path), outcome,

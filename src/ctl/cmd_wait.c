@@ -27,7 +27,7 @@ static void on_over(void *arg, const json_t *job, int exit)
 	printf("%s/%s  %s%s%s  %s\n", ctl_escape(ctl_text(job, "source")),
 		ctl_escape(ctl_text(job, "id")), color, ctl_escape(outcome),
 		*color ? TABLE_COLOR_END : "", ctl_escape(ctl_text(job, "status")));
-	fflush(stdout);
+	ctl_flush();
 }
 
 int cmd_wait(struct ctl *ctl, const struct ctl_args *args)
@@ -42,7 +42,7 @@ int cmd_wait(struct ctl *ctl, const struct ctl_args *args)
 		.arg = ctl,
 	};
 	uint64_t span, now = clock_mono_usec();
-	int r = names ? 0 : CTL_UNREACHABLE;
+	int r = names ? 0 : ctl_no_memory();
 
 	if (r == 0 && args->option[WAIT_TIMEOUT]) {
 		r = ctl_span(args->option[WAIT_TIMEOUT], "--timeout", &span);

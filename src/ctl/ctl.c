@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,20 +29,62 @@ void ctl_print_json(const struct ctl *ctl, const json_t *json)
 	size_t flags = JSON_COMPACT | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
 
 	(void)ctl;
-	if (json_dumpf(json, stdout, flags) < 0)
-		ctl_complain("cannot write: %s", strerror(errno));
+	if (json_dumpf(json, stdout, flags) < 0 && !ferror(stdout))
+		exit(ctl_no_memory());
 	putchar('\n');
-	fflush(stdout);
+	ctl_flush();
 }
 
-const char *ctl_escape(const char *s)
+int ctl_no_memory(void)
+{
+	ctl_complain("out of memory");
+	return CTL_FAILED;
+}
+
+/* Asked of the pipe: what the write said may be overwritten since. */
+static bool nobody_reads(void)
+{
+	struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLERR);
+}
+
+void ctl_flush(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return;
+	if (nobody_reads()) { /* libcurl ignores the signal while it calls us */
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
+	ctl_complain("cannot write what there is to tell");
+	_exit(CTL_FAILED);
+}
+
+/* Emptied, for the next string; four of them live at once. */
+static struct text *next_text(void)
 {
 	static struct text ring[4];
 	static unsigned at;
 	struct text *t = &ring[at++ % 4];
 
 	text_clear(t);
+	return t;
+}
+
+const char *ctl_escape(const char *s)
+{
+	struct text *t = next_text();
+
 	text_add_escaped(t, bytes_of(s ? s : "-"), 4096);
+	return t->failed || !t->data ? "" : t->data;
+}
+
+const char *ctl_clean(const char *s)
+{
+	struct text *t = next_text();
+
+	text_add_clean(t, bytes_of(s ? s : "-"));
 	return t->failed || !t->data ? "" : t->data;
 }
 
@@ -66,11 +110,11 @@ int ctl_fail(const struct client_answer *answer, const char *what)
 	const char *colon = what ? ": " : "";
 
 	what = what ? ctl_escape(what) : "";
-	if (answer->failure == CLIENT_NO_ACCESS ||
-		answer->failure == CLIENT_UNREACHABLE) {
+	if (answer->failure != CLIENT_OK) {
 		ctl_complain("%s", ctl_escape(answer->reason));
-		return answer->failure == CLIENT_NO_ACCESS ? CTL_NO_ACCESS
-							   : CTL_UNREACHABLE;
+		return answer->failure == CLIENT_NO_ACCESS   ? CTL_NO_ACCESS
+		       : answer->failure == CLIENT_NO_MEMORY ? CTL_FAILED
+							     : CTL_UNREACHABLE;
 	}
 	if (error)
 		ctl_complain("%s%s%s", what, colon, ctl_escape(error));
@@ -82,6 +126,9 @@ int ctl_fail(const struct client_answer *answer, const char *what)
 int ctl_ask(struct ctl *ctl, const char *method, const char *path, const json_t *body,
 	const char *what, struct client_answer *ret)
 {
+	*ret = (struct client_answer){0};
+	if (!path)
+		return ctl_no_memory();
 	client_ask(ctl->client, method, path, body, ret);
 	if (ret->failure == CLIENT_OK && ret->status / 100 == 2 && ret->json)
 		return 0;

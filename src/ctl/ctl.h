@@ -13,7 +13,8 @@
 
 enum ctl_exit {
 	CTL_DONE = 0,
-	CTL_JOB = 1, /* a job ended in error, canceled or lost; a state forbids it */
+	CTL_JOB = 1,    /* a job ended in error, canceled or lost; a state forbids it */
+	CTL_FAILED = 1, /* the tool itself: no memory, no output */
 	CTL_USAGE = 2,
 	CTL_UNKNOWN = 66,
 	CTL_UNREACHABLE = 69,
@@ -55,13 +56,19 @@ struct ctl_command {
 
 /* "callbackctl: …" and a newline on stderr; what comes from elsewhere is escaped first. */
 void ctl_complain(const char *format, ...) PRINTF_LIKE(1, 2);
+/* What was printed is out. Else this does not return: somebody who closed the pipe has seen
+ * enough and is not told, any other failure is, and the exit status is CTL_FAILED. */
+void ctl_flush(void);
+/* "callbackctl: out of memory"; returns CTL_FAILED. */
+int ctl_no_memory(void);
 /* One object a line. On a terminal all that is not ASCII is escaped. */
 void ctl_print_json(const struct ctl *ctl, const json_t *json);
 /* Tells why `answer` is no success (about `what`, may be NULL) and returns the exit
  * status for it. */
 int ctl_fail(const struct client_answer *answer, const char *what);
 /*
- * Asks; 0 with a 2xx answer whose json is there, else told already and the exit status.
+ * Asks; 0 with a 2xx answer whose json is there, else told already and the exit status. A NULL
+ * path is memory that was short.
  * client_answer_fini() in every case.
  */
 int ctl_ask(struct ctl *ctl, const char *method, const char *path, const json_t *body,
@@ -81,5 +88,7 @@ const char *ctl_time(
 	const json_t *object, const char *key, char buffer[static CTL_TIME_SIZE]);
 /* Escaped, in one of 4 rotating buffers. For "%s". */
 const char *ctl_escape(const char *s);
+/* The same for a line of the daemon's own, whose words it escaped: backslashes stay. */
+const char *ctl_clean(const char *s);
 
 #endif

@@ -59,8 +59,7 @@ int name_read(struct ctl *ctl, const char *text, struct name *ret)
 	if (ret->id)
 		return 0;
 no_memory:
-	ctl_complain("out of memory");
-	return CTL_UNREACHABLE;
+	return ctl_no_memory();
 }
 
 void name_fini(struct name *n)
@@ -98,10 +97,8 @@ int name_find_source(struct ctl *ctl, struct name *n)
 
 	if (n->source)
 		return 0;
-	if (!path) {
-		ctl_complain("out of memory");
-		return CTL_UNREACHABLE;
-	}
+	if (!path)
+		return ctl_no_memory();
 	r = ctl_ask(ctl, "GET", path, NULL, n->id, &a);
 	jobs = json_object_get(a.json, "jobs");
 	if (r == 0 && json_array_size(jobs) == 0) {
@@ -112,9 +109,10 @@ int name_find_source(struct ctl *ctl, struct name *n)
 		r = CTL_USAGE;
 	} else if (r == 0) {
 		n->source = strdup(ctl_text(json_array_get(jobs, 0), "source"));
+		r = n->source ? 0 : ctl_no_memory();
 	}
 	client_answer_fini(&a);
-	return r == 0 && !n->source ? CTL_UNREACHABLE : r;
+	return r;
 }
 
 char *name_path(const struct name *n)

@@ -35,7 +35,7 @@ int pages_each(struct ctl *ctl, const char *path, const char *key, uint64_t limi
 		text_addf(&t, "%climit=%llu", strchr(path, '?') ? '&' : '?',
 			(unsigned long long)(limit < PAGE_MAX ? limit : PAGE_MAX));
 		pages_query(&t, "after", after);
-		r = ctl_ask(ctl, "GET", t.failed ? path : t.data, NULL, NULL, &a);
+		r = ctl_ask(ctl, "GET", t.failed ? NULL : t.data, NULL, NULL, &a);
 		text_fini(&t);
 		json_array_foreach(json_object_get(a.json, key), i, item)
 		{

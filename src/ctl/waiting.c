@@ -90,8 +90,7 @@ static void ask(struct waiting *w)
 	w->ran_out = left == 0;
 	if (!path ||
 		client_begin(w->group->ctl->client, "GET", path, NULL, on_answer, w)) {
-		ctl_complain("out of memory");
-		over(w, CTL_UNREACHABLE);
+		over(w, ctl_no_memory());
 	}
 }
 
@@ -271,9 +270,8 @@ int waiting_for(struct ctl *ctl, struct name *names, size_t n,
 	struct waiting *list = calloc(n, sizeof(*list));
 
 	if (!list) {
-		ctl_complain("out of memory");
 		g.left = 0;
-		g.exit = CTL_UNREACHABLE;
+		g.exit = ctl_no_memory();
 	}
 	for (size_t i = 0; list && i < n; i++) {
 		list[i].group = &g;

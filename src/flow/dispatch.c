@@ -10,6 +10,10 @@
 
 /* One claim brings at most this many payloads into memory. */
 #define CLAIM_MAX 64
+/* What failed for want of memory is tried again after this. */
+#define SHORTAGE_USEC USEC_PER_SEC
+
+static void arm(struct dispatch *d);
 
 /* ---- Lanes ---- */
 
@@ -88,6 +92,7 @@ static void on_over(void *arg, struct run *run, const struct run_end *end)
 	if (end->state == RUN_WAITING &&
 		(!l->next_due_usec || end->due_usec < l->next_due_usec))
 		l->next_due_usec = end->due_usec;
+	flow_moved(d->flow);
 	d->running--;
 	dispatch_give_slots(l, 1);
 	free_task(t);
@@ -100,7 +105,7 @@ static void on_over(void *arg, struct run *run, const struct run_end *end)
 	dispatch_maybe_stopped(d);
 }
 
-/* A slot is taken. Without memory the run stays `running` in the store until the next start. */
+/* A slot is taken. */
 void dispatch_start_claimed(
 	struct lane *l, const struct hook *h, const struct store_run *record)
 {
@@ -109,7 +114,9 @@ void dispatch_start_claimed(
 
 	if (!t || run_start(d->flow, h, record, on_over, t, &t->run) < 0) {
 		free(t);
-		dispatch_give_slots(l, 1);
+		dispatch_put_back(l, record);
+		l->next_due_usec = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
+		arm(d);
 		return;
 	}
 	t->lane = l;
@@ -161,22 +168,19 @@ void dispatch_on_swept(void *dispatch, uint64_t tag, unsigned n_ended)
 	}
 }
 
-/*
- * A due time far beyond any delay this hook could have chosen was written under a clock that was
- * wrong: it is due when the longest delay has passed.
- */
-static void mend_due(struct lane *l, const struct hook *h)
+int64_t dispatch_latest_usec(const struct hook *h)
 {
-	int64_t latest = clock_steady_usec() + (int64_t)h->retry_delay_max_usec +
-			 (int64_t)USEC_PER_SEC;
-	if (l->next_due_usec > latest)
-		l->next_due_usec = latest;
+	return clock_steady_usec() + (int64_t)h->retry_delay_max_usec +
+	       (int64_t)USEC_PER_SEC;
 }
 
 static void arm(struct dispatch *d)
 {
 	int64_t next = 0;
 	struct lane *l;
+
+	if (d->ask_later)
+		next = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
 
 	LIST_FOREACH (l, &d->lanes, link) {
 		if (!l->next_due_usec || l->claiming || is_due(l))
@@ -207,7 +211,8 @@ void dispatch_pump(struct dispatch *d)
 		const struct hook *h = config_hook(d->flow->config, bytes_of(l->name));
 		if (!h || l->claiming || !l->next_due_usec)
 			continue;
-		mend_due(l, h);
+		if (l->next_due_usec > dispatch_latest_usec(h))
+			l->next_due_usec = clock_steady_usec();
 		unsigned n = is_due(l) ? free_slots(l, h) : 0;
 		if (!n)
 			continue;
@@ -238,6 +243,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (!d->flow->stopping) {
+		if (d->ask_later)
+			dispatch_refresh(d);
 		dispatch_pump(d);
 		return;
 	}
@@ -245,6 +252,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		next = LIST_NEXT(t, link);
 		run_interrupt(t->run);
 	}
+}
+
+void dispatch_ask_later(struct dispatch *d)
+{
+	d->ask_later = true;
+	arm(d);
 }
 
 void dispatch_wake_mourners(struct dispatch *d)
@@ -258,6 +271,7 @@ void dispatch_wake_mourners(struct dispatch *d)
 
 void dispatch_refresh(struct dispatch *d)
 {
+	d->ask_later = false;
 	if (!d->ready || d->flow->stopping)
 		return;
 	if (d->asking)
@@ -304,8 +318,14 @@ void dispatch_start(struct dispatch *d, const struct store_run *record)
 
 void dispatch_wake(struct dispatch *d, const char *hook)
 {
-	struct lane *l = dispatch_make_lane(d, hook);
+	struct lane *l;
 
+	/* It went with a reload, or before a replay: what waits for nobody is dead. */
+	if (!config_hook(d->flow->config, bytes_of(hook))) {
+		dispatch_refresh(d);
+		return;
+	}
+	l = dispatch_make_lane(d, hook);
 	if (!l)
 		return;
 	l->woken = true;

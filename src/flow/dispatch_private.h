@@ -22,8 +22,6 @@ struct lane {
 	bool claiming;
 	bool woken; /* something was added while a claim was under way */
 	struct store_claim claim;
-	struct store_wish *dead_wishes;
-	struct config *config; /* of the claim: its wishes point into it */
 };
 
 struct task {
@@ -46,7 +44,7 @@ struct dispatch {
 	bool ready;          /* left-overs are gone; nothing starts before */
 	struct event *timer; /* the earliest due time, or the stop's end */
 	struct store_due due;
-	bool asking, ask_again;
+	bool asking, ask_again, ask_later;
 	void (*on_stopped)(void *arg);
 	void *stopped_arg;
 };
@@ -58,6 +56,8 @@ void dispatch_take_slots(struct lane *l, unsigned n);
 void dispatch_give_slots(struct lane *l, unsigned n);
 /* Starts what may start now, sleeps until the next is due. */
 void dispatch_pump(struct dispatch *d);
+/* The question of what waits failed: once more in a second. */
+void dispatch_ask_later(struct dispatch *d);
 /* Tells dispatch_stop()'s caller when nothing is left. */
 void dispatch_maybe_stopped(struct dispatch *d);
 /* The start of a claimed run whose slot is taken. */
@@ -66,6 +66,11 @@ void dispatch_start_claimed(
 /* A hook died for good: those with On=dead may have a run waiting. */
 void dispatch_wake_mourners(struct dispatch *d);
 
+/*
+ * A due time beyond this was not chosen by any delay of the hook: it was written under a clock
+ * that was wrong, and is due now.
+ */
+int64_t dispatch_latest_usec(const struct hook *h);
 /* Takes `limit` slots and as many due runs of this lane from the store, and starts them. */
 void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit);
 /* Claimed, but nothing may start any more: back to waiting. Gives its slot back. */

@@ -6,36 +6,23 @@
 #include <errno.h>
 #include <string.h>
 
-/*
- * A run that ended with the daemon is started again at most this often beyond 1 + Retries=: a
- * hook that kills its daemon ends as dead all the same.
- */
-#define EXTRA_STARTS 2
 /* A claim that failed (disk full) is tried again after this. */
 #define CLAIM_RETRY_USEC USEC_PER_SEC
-/* ---- Claiming ---- */
 
-static void wish_for_the_dead(struct lane *l, const struct config *c)
-{
-	l->dead_wishes = calloc(c->n_hooks ? c->n_hooks : 1, sizeof(*l->dead_wishes));
-	l->claim.dead_wishes = l->dead_wishes;
-	for (size_t i = 0; l->dead_wishes && i < c->n_hooks; i++)
-		if (c->hooks[i]->on_dead && strcmp(c->hooks[i]->name, l->name) != 0)
-			l->dead_wishes[l->claim.n_dead_wishes++] = (struct store_wish){
-				.hook = c->hooks[i]->name};
-}
+/* ---- Claiming ---- */
 
 static void end_claim(struct lane *l)
 {
 	store_op_fini(&l->claim.op);
-	free(l->dead_wishes);
-	l->dead_wishes = NULL;
-	config_unref(l->config);
-	l->config = NULL;
 	l->claiming = false;
 }
 
-/* Claimed, but nothing may start any more: put back, the attempt stays counted. */
+static void on_put_back(struct store_op *op)
+{
+	free(container_of(op, struct store_settle, op));
+}
+
+/* Claimed, but nothing may start any more: put back, not counted. */
 void dispatch_put_back(struct lane *l, const struct store_run *record)
 {
 	struct store_settle *s = calloc(1, sizeof(*s));
@@ -43,16 +30,19 @@ void dispatch_put_back(struct lane *l, const struct store_run *record)
 	dispatch_give_slots(l, 1);
 	if (!s)
 		return; /* still `running` in the store: the next start puts it back */
-	*s = (struct store_settle){.op = {.kind = STORE_SETTLE,
-					   .on_done = (void (*)(struct store_op *))free},
+	*s = (struct store_settle){.op = {.kind = STORE_SETTLE, .on_done = on_put_back},
 		.run = record->number,
 		.attempt = record->attempt,
 		.state = RUN_WAITING,
+		.uncounted = true,
 		.due_usec = clock_steady_usec(),
 		.exit_status = -1,
 		.signal = -1};
 	if (store_submit(l->dispatch->flow->store, &s->op) < 0)
 		free(s);
+	/* Behind the settle in the queue: where the hook is gone, it finds the run waiting. */
+	if (!config_hook(l->dispatch->flow->config, bytes_of(l->name)))
+		dispatch_refresh(l->dispatch);
 }
 
 static void on_claimed(struct store_op *op)
@@ -75,16 +65,7 @@ static void on_claimed(struct store_op *op)
 		else
 			dispatch_put_back(l, &c->runs[i]);
 	}
-	bool died = op->result == 0 && c->n_died;
-	if (died)
-		log_event(LOG_RUN_DEAD, &(struct log_fields){.hook = l->name},
-			"%zu runs of hook %s are dead: each of their last processes "
-			"ended "
-			"with the daemon",
-			c->n_died, l->name);
 	end_claim(l);
-	if (died)
-		dispatch_wake_mourners(d);
 	dispatch_pump(d);
 	dispatch_maybe_stopped(d);
 }
@@ -95,14 +76,12 @@ void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 
 	l->claiming = true;
 	l->woken = false;
-	l->config = config_ref(d->flow->config);
 	l->claim = (struct store_claim){
 		.op = {.kind = STORE_CLAIM, .on_done = on_claimed, .arg = l},
 		.hook = l->name,
 		.limit = limit,
-		.max_attempts = h->retries + 1 + EXTRA_STARTS,
-		.now_usec = clock_steady_usec()};
-	wish_for_the_dead(l, l->config);
+		.now_usec = clock_steady_usec(),
+		.latest_usec = dispatch_latest_usec(h)};
 	dispatch_take_slots(l, limit);
 	if (store_submit(d->flow->store, &l->claim.op) < 0) {
 		dispatch_give_slots(l, limit);
@@ -112,35 +91,69 @@ void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 
 /* ---- What waits ---- */
 
-static void on_orphans_buried(struct store_op *op)
-{
-	struct store_orphans *o = container_of(op, struct store_orphans, op);
+/* The death of all that waits for a hook that is gone. */
+struct burial {
+	struct store_orphans op;
+	struct dispatch *dispatch;
+	struct config *config; /* holds the names of `mourners` */
+	struct store_wish *mourners;
+	char *hook;
+};
 
-	if (op->result == 0 && o->n_died)
-		log_event(LOG_HOOK_GONE, &(struct log_fields){.hook = op->arg},
+static void free_burial(struct burial *b)
+{
+	config_unref(b->config);
+	free(b->mourners);
+	free(b->hook);
+	free(b);
+}
+
+static void on_buried(struct store_op *op)
+{
+	struct burial *b = op->arg;
+
+	if (op->result == 0 && b->op.n_died) {
+		log_event(LOG_HOOK_GONE, &(struct log_fields){.hook = b->hook},
 			"Hook %s is not configured any more; its %llu waiting runs are "
-			"dead and "
-			"can be replayed",
-			(char *)op->arg, (unsigned long long)o->n_died);
-	free(op->arg);
+			"dead "
+			"and can be replayed",
+			b->hook, (unsigned long long)b->op.n_died);
+		dispatch_wake_mourners(b->dispatch);
+	}
 	store_op_fini(op);
-	free(o);
+	free_burial(b);
+}
+
+/* The runs of one hook may be of many sources: only who asks for every source is told. */
+static bool choose_mourners(struct burial *b)
+{
+	const struct config *c = b->config;
+
+	b->mourners = calloc(c->n_hooks ? c->n_hooks : 1, sizeof(*b->mourners));
+	if (!b->mourners)
+		return false;
+	b->op.dead_wishes = b->mourners;
+	for (size_t i = 0; i < c->n_hooks; i++)
+		if (c->hooks[i]->on_dead && c->hooks[i]->sources.size == 0)
+			b->mourners[b->op.n_dead_wishes++].hook = c->hooks[i]->name;
+	return true;
 }
 
 static void bury_orphans(struct dispatch *d, const char *hook)
 {
-	struct store_orphans *o = calloc(1, sizeof(*o));
-	char *name = o ? bytes_dup(bytes_of(hook)) : NULL;
+	struct burial *b = calloc(1, sizeof(*b));
 
-	if (name) {
-		o->op = (struct store_op){
-			.kind = STORE_ORPHANS, .on_done = on_orphans_buried, .arg = name};
-		o->hook = name;
-		if (store_submit(d->flow->store, &o->op) == 0)
-			return;
-	}
-	free(name);
-	free(o);
+	if (!b)
+		return;
+	b->dispatch = d;
+	b->config = config_ref(d->flow->config);
+	b->hook = bytes_dup(bytes_of(hook));
+	b->op.op = (struct store_op){
+		.kind = STORE_ORPHANS, .on_done = on_buried, .arg = b};
+	b->op.hook = b->hook;
+	if (!b->hook || !choose_mourners(b) ||
+		store_submit(d->flow->store, &b->op.op) < 0)
+		free_burial(b);
 }
 
 static void on_due_known(struct store_op *op);
@@ -169,7 +182,9 @@ static void on_due_known(struct store_op *op)
 			l->next_due_usec = h->next_due_usec;
 	}
 	store_op_fini(op);
-	if (d->ask_again)
+	if (op->result < 0 && op->result != -ECANCELED)
+		dispatch_ask_later(d);
+	else if (d->ask_again)
 		dispatch_ask_what_waits(d);
 	dispatch_pump(d);
 }

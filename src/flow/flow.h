@@ -17,6 +17,8 @@ struct feed;
 struct once;
 struct upload;
 
+struct event;
+
 struct flow_counters { /* since start */
 	uint64_t accepted, repeated, refused, unverified, unavailable, unreadable;
 	uint64_t runs_started, runs_failed, runs_timed_out;
@@ -27,7 +29,8 @@ struct flow {
 	struct config
 		*config; /* the current one; config_ref() what must outlive a reload */
 	const char *config_path;
-	bool verbose; /* -v: LogLevel= does not count */
+	char *state_directory; /* as it was at the start: the store is there */
+	bool verbose;          /* -v: LogLevel= does not count */
 	struct store *store;
 	struct runner *runner;
 	struct fetch_pool *fetch;
@@ -36,11 +39,16 @@ struct flow {
 	struct once *warned;    /* of status words in no list */
 	struct upload *uploads; /* under way; upload.c's */
 	struct flow_counters counters;
+	struct event
+		*moved; /* told by flow_moved(): STATUS= is due soon; NULL = not wanted */
 	int64_t started_usec; /* wall clock */
 	bool stopping;
 	/* What our own test callbacks carry in X-Callbackd-Test, made anew at each start: how they are
 	 * told from a sender's. */
 	char test_nonce[RANDOM_TOKEN_SIZE];
 };
+
+/* Something that people count happened. At most one wake-up a second comes of it. */
+void flow_moved(struct flow *flow);
 
 #endif

@@ -1,7 +1,6 @@
 /* From a request to a committed callback; see intake.h. */
 #include "flow/intake.h"
 
-#include "base/clock.h"
 #include "flow/dispatch.h"
 #include "flow/launch.h"
 #include "flow/once.h"
@@ -276,6 +275,7 @@ static void on_stored(struct store_op *op)
 {
 	struct intake *in = op->arg;
 
+	flow_moved(in->flow);
 	if (op->result < 0) {
 		in->flow->counters.unavailable++;
 		release_wishes(in);
@@ -286,6 +286,10 @@ static void on_stored(struct store_op *op)
 		release_wishes(in);
 		refuse_token(in);
 		answer(in, 401);
+		return;
+	}
+	if (in->put.verdict == STORE_IGNORED) {
+		answer(in, 200);
 		return;
 	}
 	in->stored = true;
@@ -322,14 +326,13 @@ static int put(struct intake *in)
 	p->outcome = in->payload.outcome;
 	p->delivery = in->payload.delivery;
 	p->received_usec = in->message->received_usec;
-	p->due_usec = clock_steady_usec();
 	p->payload = in->message->body;
 	p->test = is_test(in->flow, in->message);
 	p->reopen = in->source->reopen;
 	p->hold = in->source->confirm;
 	if (in->verified.verdict == VERIFY_ASK_STORE)
 		p->token_hash = in->verified.token_hash;
-	int r = wish(in);
+	int r = p->ignore ? 0 : wish(in);
 	p->fields = in->fields;
 	if (r == 0)
 		r = store_submit(in->flow->store, &p->op);
@@ -357,12 +360,11 @@ void intake_take(struct intake *in, const struct message *m,
 	}
 	if (r == 0 && in->source->where.size) {
 		r = condition_list_holds(&in->source->where, &in->payload.document);
-		if (r == 0) {
-			log_debug("callback of %s does not match its Where=, left alone",
-				in->source->name);
+		if (r == 0 && in->verified.verdict == VERIFY_OK) {
 			answer(in, 200);
 			return;
 		}
+		in->put.ignore = r == 0; /* but its token is still to be verified */
 	}
 	if (r >= 0)
 		r = put(in);

@@ -71,22 +71,20 @@ static int add_built_in(
 	char attempt[16], received[CLOCK_TEXT_SIZE];
 
 	snprintf(attempt, sizeof(attempt), "%u", run->attempt);
-	const struct {
-		const char *name, *value;
-	} built_in[] = {
-		{"CALLBACK_SOURCE", run->source},
-		{"CALLBACK_ID", run->job},
-		{"CALLBACK_STATUS", run->status},
-		{"CALLBACK_OUTCOME", outcome_name(run->outcome)},
-		{"CALLBACK_RECEIVED", clock_format(run->received_usec, received)},
-		{"CALLBACK_HOOK", hook->name},
-		{"CALLBACK_RUN", run->id},
-		{"CALLBACK_ATTEMPT", attempt},
-		{"CALLBACK_TEST", run->test ? "1" : NULL},
+	const char *const values[HOOK_VARIABLE_MAX] = {
+		[HOOK_VARIABLE_SOURCE] = run->source,
+		[HOOK_VARIABLE_ID] = run->job,
+		[HOOK_VARIABLE_STATUS] = run->status,
+		[HOOK_VARIABLE_OUTCOME] = outcome_name(run->outcome),
+		[HOOK_VARIABLE_RECEIVED] = clock_format(run->received_usec, received),
+		[HOOK_VARIABLE_HOOK] = hook->name,
+		[HOOK_VARIABLE_RUN] = run->id,
+		[HOOK_VARIABLE_ATTEMPT] = attempt,
+		[HOOK_VARIABLE_TEST] = run->test ? "1" : NULL,
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++) {
-		int r = environment_sets(envp, built_in[i].name, built_in[i].value);
+	for (enum hook_variable v = 0; v < HOOK_VARIABLE_MAX; v++) {
+		int r = environment_sets(envp, hook_variable_name(v), values[v]);
 		if (r < 0)
 			return r;
 	}

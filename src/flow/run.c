@@ -16,6 +16,15 @@
 
 /* How long a background child may hold the pipes after the main process is gone. */
 #define DRAIN_GRACE_USEC (500 * USEC_PER_MSEC)
+/* What we ourselves lacked (descriptors, memory) is looked for again after this. */
+#define SHORTAGE_USEC USEC_PER_SEC
+/* A daemon that stops does not wait longer than this for hooks that were told to end. */
+#define STOP_KILL_AFTER_USEC (10 * USEC_PER_SEC)
+/*
+ * A run that ended with the daemon is started again at most this often beyond 1 + Retries=: a
+ * hook that kills its daemon ends as dead all the same.
+ */
+#define EXTRA_STARTS 2
 
 enum phase { UNSTARTED, SPAWNED, RUNNING, ENDING, KILLING, DRAINING, SETTLING };
 
@@ -34,6 +43,8 @@ struct run {
 	enum phase phase;
 	enum ended_by ended_by;
 	bool exited;
+	bool shortage; /* ours: nothing that the hook could answer for */
+	bool hopeless; /* the next attempt would fail in the same way */
 	int wait_status;
 	char reason[256];
 	int64_t started_usec;       /* wall clock, for the record */
@@ -43,6 +54,7 @@ struct run {
 	struct log_fields fields;
 	struct store_settle settle;
 	struct store_wish *dead_wishes;
+	struct config *dead_config; /* holds the names in dead_wishes */
 	void (*on_over)(void *arg, struct run *run, const struct run_end *end);
 	void *arg;
 };
@@ -67,6 +79,7 @@ void run_free(struct run *r)
 	free(r->source);
 	free(r->job);
 	free(r->status);
+	config_unref(r->dead_config);
 	config_unref(r->config);
 	free(r);
 }
@@ -113,6 +126,12 @@ static void describe_failure(struct run *r)
 			WEXITSTATUS(r->wait_status));
 }
 
+/* The hook did not fail: it never ran, or the daemon's own stop ended it. */
+static bool is_uncounted(const struct run *r)
+{
+	return r->ended_by == THE_STOP || r->shortage;
+}
+
 /* done, waiting or dead; and of waiting: when. */
 static void judge(const struct run *r, enum runstate *state, int64_t *due_usec)
 {
@@ -123,15 +142,16 @@ static void judge(const struct run *r, enum runstate *state, int64_t *due_usec)
 		*state = RUN_DONE;
 		return;
 	}
-	if (r->ended_by == THE_STOP) {
+	if (is_uncounted(r)) {
 		*state = RUN_WAITING;
-		*due_usec = clock_steady_usec();
+		*due_usec = clock_steady_usec() +
+			    (r->shortage ? (int64_t)SHORTAGE_USEC : 0);
 		return;
 	}
 	bool permanent = r->exited && r->ended_by == ITSELF &&
 			 WIFEXITED(r->wait_status) &&
 			 hook_status_in(h->permanent_status, WEXITSTATUS(r->wait_status));
-	if (permanent || r->attempt > h->retries) {
+	if (permanent || r->hopeless || r->attempt > h->retries) {
 		*state = RUN_DEAD;
 		return;
 	}
@@ -158,6 +178,12 @@ static void log_end(const struct run *r)
 		log_event(LOG_RUN_INTERRUPTED, &r->fields,
 			"Hook %s was ended with the daemon; it starts again with it",
 			r->hook->name);
+	else if (r->shortage)
+		log_event(LOG_RUN_FAILED, &r->fields,
+			"Hook %s %s; that is no fault of its own and not counted, again "
+			"in %.1f s",
+			r->hook->name, r->reason,
+			(double)SHORTAGE_USEC / (double)USEC_PER_SEC);
 	else
 		log_event(r->exited && WIFEXITED(r->wait_status) &&
 					  WEXITSTATUS(r->wait_status) == 75
@@ -184,7 +210,7 @@ static void on_settled(struct store_op *op)
 /* Hooks that want to be told of this death. Without memory nobody is told; the run is still dead. */
 static void wish_for_the_dead(struct run *r)
 {
-	const struct config *c = r->flow->config;
+	const struct config *c = r->dead_config = config_ref(r->flow->config);
 
 	r->dead_wishes = calloc(c->n_hooks ? c->n_hooks : 1, sizeof(*r->dead_wishes));
 	if (!r->dead_wishes)
@@ -214,6 +240,7 @@ static void settle(struct run *r)
 	judge(r, &s->state, &s->due_usec);
 	s->op = (struct store_op){.kind = STORE_SETTLE, .on_done = on_settled, .arg = r};
 	s->run = r->number;
+	s->uncounted = is_uncounted(r);
 	s->attempt = r->attempt;
 	s->started_usec = r->started_usec;
 	s->finished_usec = clock_wall_usec();
@@ -289,6 +316,7 @@ void run_on_started(struct run *r, int error)
 	if (error) {
 		snprintf(r->reason, sizeof(r->reason), "no process could be made: %s",
 			strerrordesc_np(error));
+		r->shortage = true;
 		settle(r);
 		return;
 	}
@@ -305,6 +333,7 @@ void run_on_exit(struct run *r, int status, int exec_error, const char *failed_s
 		snprintf(r->reason, sizeof(r->reason), "%s: %s",
 			failed_step ? failed_step : "exec", strerrordesc_np(exec_error));
 		r->exited = false; /* the status is the runner's, not the command's */
+		r->hopeless = exec_error == E2BIG; /* an Export= over 128 KiB */
 		settle(r);
 		return;
 	}
@@ -346,15 +375,17 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 void run_interrupt(struct run *r)
 {
-	if (r->phase == UNSTARTED || r->phase == KILLING || r->phase == SETTLING)
-		return;
-	if (r->phase == DRAINING) {
+	uint64_t kill_after = r->hook->kill_after_usec;
+
+	if (kill_after > STOP_KILL_AFTER_USEC)
+		kill_after = STOP_KILL_AFTER_USEC;
+	if (r->phase == DRAINING)
 		settle(r); /* its main process came to an end by itself: that counts */
+	if (r->phase != SPAWNED && r->phase != RUNNING)
 		return;
-	}
-	if (r->ended_by == ITSELF)
-		r->ended_by = THE_STOP;
-	end_tree(r);
+	r->ended_by = THE_STOP;
+	set_timer(r, kill_after);
+	kill_tree(r, SIGTERM, ENDING);
 }
 
 /* ---- The start ---- */
@@ -364,7 +395,7 @@ static int spawn(struct run *r, const struct store_run *record)
 	struct launch launch;
 	int out = -1, err = -1;
 
-	int e = launch_prepare(&launch, r->hook, record, r->config->state_directory);
+	int e = launch_prepare(&launch, r->hook, record, r->flow->state_directory);
 	if (e == 0)
 		e = output_open(&r->out, r->flow->base, false, &r->fields,
 			on_output_closed, r, &out);
@@ -392,10 +423,8 @@ static int spawn(struct run *r, const struct store_run *record)
 }
 
 /* A start that failed is an attempt that failed; told on the loop's next turn, not from within. */
-static void fail_soon(struct run *r, int error)
+static void fail_soon(struct run *r)
 {
-	snprintf(r->reason, sizeof(r->reason), "could not be started: %s",
-		strerrordesc_np(-error));
 	r->phase = UNSTARTED;
 	set_timer(r, 0);
 }
@@ -446,10 +475,20 @@ int run_start(struct flow *flow, const struct hook *hook, const struct store_run
 	}
 	flow->counters.runs_started++;
 	set_timer(r, hook->timeout_usec);
+	if (r->attempt > hook->retries + 1 + EXTRA_STARTS) {
+		snprintf(r->reason, sizeof(r->reason),
+			"each of its last processes ended with the daemon");
+		fail_soon(r);
+		*ret = r;
+		return 0;
+	}
 	int e = spawn(r, record);
-	if (e < 0)
-		fail_soon(r, e);
-	else
+	if (e < 0) {
+		snprintf(r->reason, sizeof(r->reason), "could not be started: %s",
+			strerrordesc_np(-e));
+		r->shortage = true;
+		fail_soon(r);
+	} else
 		log_event(LOG_RUN_STARTED, &r->fields,
 			"Hook %s starts for %s/%s (attempt %u)", hook->name, r->source,
 			log_escapes(r->job), r->attempt);

@@ -29,7 +29,8 @@ struct run_end {
 int run_start(struct flow *flow, const struct hook *hook, const struct store_run *record,
 	void (*on_over)(void *arg, struct run *run, const struct run_end *end), void *arg,
 	struct run **ret) MUST_CHECK;
-/* Ends its whole tree now; the run goes back to waiting. For a daemon that stops. */
+/* SIGTERM to its whole tree, SIGKILL after KillAfter=; the run goes back to waiting, the attempt not
+ * counted. For a daemon that stops. */
 void run_interrupt(struct run *r);
 /* The reports of the runner; `runs` finds by tag. */
 uint64_t run_tag(const struct run *r);

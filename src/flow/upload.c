@@ -10,12 +10,12 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "flow/expect.h"
 #include "flow/initiate.h"
 #include "io/log.h"
 #include "rules/verify.h"
 
 #include <errno.h>
-#include <limits.h>
 
 #define ANSWER_MAX_BYTES (256u * 1024)
 
@@ -171,15 +171,6 @@ static void on_bound(struct store_op *op)
 	finish(u);
 }
 
-static int64_t ask_at_usec(const struct source *s)
-{
-	int64_t now = clock_steady_usec();
-
-	if (s->expect_within_usec > (uint64_t)(INT64_MAX - now))
-		return 0; /* infinity: never asked for */
-	return now + (int64_t)s->expect_within_usec;
-}
-
 static void bind_job(struct upload *u)
 {
 	int r;
@@ -192,7 +183,7 @@ static void bind_job(struct upload *u)
 		.public_url = u->initiated.public_url,
 		.size_bytes = u->size_bytes,
 		.now_usec = clock_wall_usec(),
-		.ask_at_usec = ask_at_usec(u->source),
+		.ask_at_usec = expect_ask_at_usec(u->source->expect_within_usec),
 	};
 	r = store_submit(u->flow->store, &u->bind.op);
 	if (r) {

@@ -36,13 +36,6 @@ static void close_fd(const int *fd)
 		close(*fd);
 }
 
-static void wipe(char *data, size_t size)
-{
-	if (data)
-		explicit_bzero(data, size);
-	free(data);
-}
-
 /* All of it, NUL behind it; what is not handed out is overwritten. 0 or negative errno. */
 static int read_all(int fd, size_t max, char **ret, size_t *ret_size)
 {
@@ -55,11 +48,11 @@ static int read_all(int fd, size_t max, char **ret, size_t *ret_size)
 			/* No realloc: it would leave a copy of a secret behind. */
 			char *more = size > max ? NULL : malloc(room * 2);
 			if (!more) {
-				wipe(data, room);
+				bytes_wipe(data, room);
 				return size > max ? -EFBIG : -ENOMEM;
 			}
 			memcpy(more, data, size);
-			wipe(data, room);
+			bytes_wipe(data, room);
 			data = more;
 			room *= 2;
 		}
@@ -68,7 +61,7 @@ static int read_all(int fd, size_t max, char **ret, size_t *ret_size)
 			continue;
 		if (n < 0 || (n == 0 && size > max)) {
 			int r = n < 0 ? -errno : -EFBIG;
-			wipe(data, room);
+			bytes_wipe(data, room);
 			return r;
 		}
 		if (n == 0)
@@ -81,8 +74,27 @@ static int read_all(int fd, size_t max, char **ret, size_t *ret_size)
 	return 0;
 }
 
-/* A path that is there, or the one to name in a message. 0, -ENOENT or another errno. */
-static int open_at(const char *directory, const char *name, char **ret_path, int *ret_fd)
+#define NOT_REGULAR 1
+
+/* 0 and a descriptor, NOT_REGULAR or negative errno. Never hangs: not on a FIFO either. */
+static int open_regular(const char *path, struct stat *ret_st, int *ret_fd)
+{
+	CLEANUP(close_fd)
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0) /* ENXIO: a socket, or a device that is not there */
+		return errno == ENXIO ? NOT_REGULAR : -errno;
+	if (fstat(fd, ret_st) < 0)
+		return -errno;
+	if (!S_ISREG(ret_st->st_mode))
+		return NOT_REGULAR;
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+/* A path that is there, or the one to name in a message. Results of open_regular(). */
+static int open_at(const char *directory, const char *name, char **ret_path,
+	struct stat *ret_st, int *ret_fd)
 {
 	char *path = name[0] == '/' || !directory ? strdup(name)
 						  : text_format("%s/%s", directory, name);
@@ -90,13 +102,13 @@ static int open_at(const char *directory, const char *name, char **ret_path, int
 		return -ENOMEM;
 	free(*ret_path);
 	*ret_path = path;
-	/* Not to hang on a FIFO; only regular files are read. */
-	*ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return *ret_fd < 0 ? -errno : 0;
+	return open_regular(path, ret_st, ret_fd);
 }
 
 static const char *describe(int error)
 {
+	if (error == NOT_REGULAR)
+		return "not a regular file";
 	return error == -EFBIG ? "the file is too large" : strerror(-error);
 }
 
@@ -107,19 +119,13 @@ static int find(const struct places *places, const char *name, char **ret_path,
 	int r = -ENOENT;
 	bool plain = !strchr(name, '/'); /* systemd.exec(5): an ID is a file's name */
 	if (places->credentials && plain)
-		r = open_at(places->credentials, name, ret_path, ret_fd);
+		r = open_at(places->credentials, name, ret_path, ret_st, ret_fd);
 	if (r == -ENOENT)
-		r = open_at(places->beside, name, ret_path, ret_fd);
-	if (r == -ENOMEM)
+		r = open_at(places->beside, name, ret_path, ret_st, ret_fd);
+	if (r == 0 || r == -ENOMEM)
 		return r;
-	if (r == 0 && fstat(*ret_fd, ret_st) < 0)
-		r = -errno;
-	bool regular = r < 0 || S_ISREG(ret_st->st_mode);
-	if (r == 0 && regular)
-		return 0;
 	bool only_credential = r == -ENOENT && plain && !places->credentials;
-	*ret_reason = text_format("%s: %s%s", *ret_path,
-		regular ? describe(r) : "not a regular file",
+	*ret_reason = text_format("%s: %s%s", *ret_path, describe(r),
 		only_credential ? ", and there is no $CREDENTIALS_DIRECTORY" : "");
 	if (!*ret_reason)
 		return -ENOMEM;
@@ -158,13 +164,16 @@ static int on_find_file(void *arg, const char *name, char **ret_path, char **ret
 /* 0, 1 (in the report), -ENOMEM. */
 static int add_file(struct files *files, const char *path, struct config_report *report)
 {
-	CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	CLEANUP(close_fd) int fd = -1;
+	struct stat st;
 	char *data = NULL;
 	size_t size = 0;
-	int r = fd < 0 ? -errno : read_all(fd, TEXT_MAX_BYTES, &data, &size);
+	int r = open_regular(path, &st, &fd);
+	if (r == 0)
+		r = read_all(fd, TEXT_MAX_BYTES, &data, &size);
 	if (r == -ENOMEM)
 		return r;
-	if (r < 0) {
+	if (r != 0) {
 		config_report_add(report, false, "%s: %s", path, describe(r));
 		return 1;
 	}

@@ -78,8 +78,8 @@ void http_server_set_tls(struct http_server *s, struct ssl_ctx_st *ctx);
  * (not configured, or TLS without a context), -ENOMEM. */
 int http_server_listen(struct http_server *s, int fd, bool tls) MUST_CHECK;
 /* Closes the listeners; idle connections close, busy ones after their answer (Connection:
- * close); one that has not sent its first request yet has a second for it. on_drained is
- * called when none is left (at once if so). */
+ * close); one that has not sent its first request yet has a second for it, a request that has
+ * begun five, then it is told 503. on_drained is called when none is left (at once if so). */
 void http_server_drain(struct http_server *s, void (*on_drained)(void *arg), void *arg);
 unsigned http_server_connections(const struct http_server *s);
 
@@ -104,6 +104,7 @@ void http_reply(struct http_request *r, int status, const char *type, struct byt
 void http_stream_begin(struct http_request *r, int status, const char *type);
 int http_stream_write(struct http_request *r, struct bytes data);
 void http_stream_end(struct http_request *r);
-size_t http_stream_room(const struct http_request *r);
+size_t http_stream_room(const struct http_request *r); /* at most HTTP_STREAM_ROOM */
+#define HTTP_STREAM_ROOM (64u << 10)
 
 #endif

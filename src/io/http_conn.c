@@ -45,7 +45,10 @@ void conn_set_state(struct http_conn *c, enum conn_state state)
 	c->state = state;
 	if (state == CONN_IDLE) {
 		conn_deadline(c, clock_mono_usec() + idle_usec(c));
-		bufferevent_enable(c->bev, EV_READ);
+		/* A head must fit (a reload may have changed how large it may be); beyond
+		 * that nothing is read ahead. */
+		bufferevent_setwatermark(
+			c->bev, EV_READ, 0, (size_t)c->server->limits.max_header_bytes);
 	} else if (state == CONN_HEAD) {
 		conn_deadline(
 			c, clock_mono_usec() + c->server->limits.header_timeout_usec);
@@ -195,6 +198,11 @@ void conn_process(struct http_conn *c)
 		default: went_on = false;
 		}
 	}
+	/* Only when all that was read is used up: a read for every answer would pile up. */
+	if (c->paused && c->state >= CONN_IDLE && c->state <= CONN_BODY) {
+		c->paused = false;
+		bufferevent_enable(c->bev, EV_READ);
+	}
 	/* All that was here is served; with the stream at its end nothing more comes. */
 	if (c->eof && c->state == CONN_IDLE)
 		conn_close(c);
@@ -208,10 +216,12 @@ static void on_read(struct bufferevent *bev, void *arg)
 
 	/* A pipelining peer: what one read brought stays, the rest waits in the kernel. Only
 	 * now is reading stopped, not for every request: most peers never come here. */
-	if (c->state == CONN_BUSY || c->state == CONN_WRITE)
+	if (c->state == CONN_BUSY || c->state == CONN_WRITE) {
+		c->paused = true;
 		bufferevent_disable(bev, EV_READ);
-	else
+	} else {
 		conn_process(c);
+	}
 }
 
 static void on_written(struct bufferevent *bev, void *arg)
@@ -243,7 +253,7 @@ static void on_end_of_stream(struct http_conn *c, bool error)
 		break;
 	case CONN_WRITE:
 		bufferevent_disable(c->bev, EV_READ);
-		if (error)
+		if (c->broken)
 			conn_close(c);
 		break;
 	case CONN_HANDSHAKE:
@@ -267,7 +277,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		conn_set_state(c, CONN_IDLE);
 	} else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
 		ERR_clear_error();
-		on_end_of_stream(c, (what & BEV_EVENT_ERROR) != 0);
+		/* A reset under a TLS write is told as the end of a stream. */
+		on_end_of_stream(c, (what & (BEV_EVENT_ERROR | BEV_EVENT_WRITING)) != 0);
 	}
 }
 
@@ -293,8 +304,15 @@ void conn_late(struct http_conn *c)
 		server_refused(s, c->peer, 0, "handshake too slow");
 		conn_close(c);
 		break;
-	case CONN_HEAD: conn_refuse(c, 408, "head too slow"); break;
-	case CONN_BODY: conn_refuse(c, 408, "body too slow"); break;
+	case CONN_HEAD:
+	case CONN_BODY:
+		if (s->draining)
+			conn_refuse(c, 503, "stopping");
+		else
+			conn_refuse(c, 408,
+				c->state == CONN_HEAD ? "head too slow"
+						      : "body too slow");
+		break;
 	case CONN_BUSY: conn_refuse(c, 503, "no answer in time"); break;
 	case CONN_WRITE:
 		server_refused(

@@ -35,7 +35,7 @@
 #define HTTP_LINGER_BYTES     (16u << 20)
 #define HTTP_PROXY_IDLE_USEC  (75 * USEC_PER_SEC) /* nginx keeps its side for 60 s */
 #define HTTP_DRAIN_USEC       (1 * USEC_PER_SEC)
-#define HTTP_STREAM_ROOM      (1u << 20)
+#define HTTP_DRAIN_REST_USEC  (5 * USEC_PER_SEC) /* for what had begun */
 #define HTTP_ACCEPT_REST_USEC (200 * USEC_PER_MSEC)
 #define HTTP_ACCEPT_TOLD_USEC (10 * USEC_PER_SEC) /* quiet for so long: told anew */
 #define HTTP_RETRY_AFTER      "5"
@@ -95,6 +95,7 @@ struct http_conn {
 	unsigned n_requests;
 	unsigned lingered_bytes;
 	bool tcp : 1, trusted : 1;
+	bool paused : 1; /* reading is: more came while one request was in flight */
 	bool eof : 1;    /* the peer will send nothing more */
 	bool broken : 1; /* the peer is gone: nothing can be sent either */
 	bool close : 1;  /* after the answer that is being written */
@@ -158,6 +159,7 @@ struct http_server {
 	struct event *rest;  /* accepting goes on after a shortage of descriptors */
 	int reserve_fd;
 	uint64_t short_usec; /* of the last shortage */
+	uint64_t drain_usec; /* while draining: when unfinished requests are given up */
 	uint64_t body_bytes; /* in flight over all connections */
 	void (*on_drained)(void *arg);
 	void *drained_arg;

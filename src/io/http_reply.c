@@ -111,7 +111,10 @@ static void add_head(struct text *t, struct http_conn *c, const struct http_requ
 	text_addf(t, "HTTP/1.1 %d %s\r\n%s", status, find_status(status)->phrase,
 		date_line(c->server));
 	if (type && line_is_sound("Content-Type", type))
-		text_addf(t, "Content-Type: %s\r\n", type);
+		text_addf(t,
+			"Content-Type: %s\r\n"
+			"X-Content-Type-Options: nosniff\r\n", /* a browser strayed here */
+			type);
 	text_add(t, extra);
 	if (c->close)
 		text_adds(t, "Connection: close\r\n");
@@ -132,9 +135,12 @@ static bool send_text(struct http_conn *c, struct text *t)
 static void finish_answer(struct http_conn *c, bool sent)
 {
 	size_t size = evbuffer_get_length(bufferevent_get_output(c->bev));
+	uint64_t now = clock_mono_usec(), usec = conn_rate_deadline(c, now, size);
 
 	conn_set_state(c, CONN_WRITE);
-	conn_deadline(c, conn_rate_deadline(c, clock_mono_usec(), size));
+	if (c->server->draining && usec > now + HTTP_DRAIN_REST_USEC)
+		usec = now + HTTP_DRAIN_REST_USEC;
+	conn_deadline(c, usec);
 	if (!sent)
 		conn_doom(c);
 }

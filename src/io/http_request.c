@@ -8,6 +8,10 @@
 
 #include <errno.h>
 
+/* Bodies grow in few steps until they are large enough for pages of their own: each step
+ * leaves a hole behind, and a thousand bodies a thousand. */
+#define FEW_BYTES (64u << 10)
+
 static size_t count_lines(struct bytes head)
 {
 	size_t n = 0;
@@ -46,7 +50,7 @@ void request_free(struct http_request *r)
 		LIST_REMOVE(r, link);
 	if (r->shown && s->handler->on_end)
 		s->handler->on_end(s->arg, r);
-	s->body_bytes -= r->body_size;
+	s->body_bytes -= r->body_room;
 	address_release(s, r->address);
 	text_fini(&r->extra);
 	free(r->body);
@@ -211,23 +215,27 @@ int request_append(struct http_request *r, struct bytes data)
 	struct http_server *s = r->server;
 	size_t size = r->body_size + data.size;
 
-	if (over_budget(s, data.size))
-		return r->failed = -ENOBUFS;
 	if (size > r->body_room) {
-		size_t room = r->body_room ? r->body_room * 2 : 1024;
+		size_t room = r->body_room * (r->body_room < FEW_BYTES ? 4 : 2);
+		if (room == 0)
+			room = 1024;
 		if (room < size)
 			room = size;
 		if (r->head.has_length && room > r->head.length && r->head.length >= size)
 			room = (size_t)r->head.length;
+		/* What is announced costs its sender nothing, so only what has come counts,
+		 * with the room that was made for it. */
+		if (over_budget(s, room - r->body_room))
+			return r->failed = -ENOBUFS;
 		char *body = realloc(r->body, room);
 		if (!body)
 			return r->failed = -ENOMEM;
 		r->body = body;
+		s->body_bytes += room - r->body_room;
 		r->body_room = room;
 	}
 	memcpy(r->body + r->body_size, data.data, data.size);
 	r->body_size = size;
-	s->body_bytes += data.size;
 	return 0;
 }
 

@@ -192,9 +192,8 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	event_add(s->rest, &rest);
 	if (s->short_usec == 0 || now - s->short_usec > HTTP_ACCEPT_TOLD_USEC)
 		server_refused(s, "", 0,
-			error == EMFILE || error == ENFILE
-				? "out of descriptors: connections wait"
-				: "accept failed: connections wait");
+			error == EMFILE || error == ENFILE ? "out of descriptors"
+							   : "accept failed");
 	s->short_usec = now;
 }
 
@@ -253,6 +252,9 @@ void conn_deadline(struct http_conn *c, uint64_t usec)
 {
 	struct http_server *s = c->server;
 
+	if (s->draining && usec > s->drain_usec &&
+		(c->state == CONN_HEAD || c->state == CONN_BODY))
+		usec = s->drain_usec;
 	/* It is inside since conn_accept(): moving needs no memory and cannot fail. */
 	if (heap_put(&s->deadlines, &c->deadline, usec) < 0)
 		abort();
@@ -301,9 +303,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 void http_server_drain(struct http_server *s, void (*on_drained)(void *arg), void *arg)
 {
 	struct http_conn *c, *next;
-	uint64_t soon = clock_mono_usec() + HTTP_DRAIN_USEC;
+	uint64_t now = clock_mono_usec(), soon = now + HTTP_DRAIN_USEC;
 
 	s->draining = true;
+	s->drain_usec = now + HTTP_DRAIN_REST_USEC;
 	s->on_drained = on_drained;
 	s->drained_arg = arg;
 	event_del(s->rest);
@@ -315,6 +318,8 @@ void http_server_drain(struct http_server *s, void (*on_drained)(void *arg), voi
 		else if ((c->state <= CONN_IDLE || c->state == CONN_LINGER) &&
 			 c->deadline.key > soon)
 			conn_deadline(c, soon);
+		else if (c->state != CONN_BUSY && c->deadline.key > s->drain_usec)
+			conn_deadline(c, s->drain_usec);
 	}
 	tell_drained(s);
 }

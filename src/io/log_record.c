@@ -58,17 +58,7 @@ static void add_clean(struct text *t, struct bytes b, size_t max)
 		for (int i = 0; i < 3 && b.size && (b.data[b.size] & 0xc0) == 0x80; i++)
 			b.size--;
 	}
-	while (b.size) {
-		size_t n = 0;
-
-		while (n < b.size && b.data[n] != '\\' && b.data[n] != '\t')
-			n++;
-		text_add_escaped(t, (struct bytes){b.data, n}, n);
-		if (n < b.size)
-			text_addc(t, b.data[n++]);
-		b.data += n;
-		b.size -= n;
-	}
+	text_add_clean(t, b);
 	if (cut)
 		text_adds(t, "…");
 }

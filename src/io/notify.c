@@ -82,9 +82,13 @@ void notify_reloading(void)
 	tell(message, true);
 }
 
-void notify_stopping(void)
+void notify_stopping(uint64_t usec)
 {
-	tell("STOPPING=1", true);
+	char message[80];
+
+	snprintf(message, sizeof(message), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+		usec);
+	tell(message, true);
 }
 
 void notify_watchdog(void)

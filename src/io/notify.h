@@ -8,8 +8,8 @@
 
 void notify_ready(void);
 void notify_status(const char *format, ...) PRINTF_LIKE(1, 2);
-void notify_reloading(void); /* with MONOTONIC_USEC; notify_ready() ends it */
-void notify_stopping(void);
+void notify_reloading(void);         /* with MONOTONIC_USEC; notify_ready() ends it */
+void notify_stopping(uint64_t usec); /* and it may take that long */
 void notify_watchdog(void);
 /* The interval at which to feed the watchdog (half of WatchdogSec=); 0 = none wanted. */
 uint64_t notify_watchdog_usec(void);

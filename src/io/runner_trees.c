@@ -6,12 +6,13 @@
  */
 #include "io/runner_trees.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOOK_USEC      USEC_PER_SEC /* at most one look at what is left in this time */
@@ -19,15 +20,6 @@
 #define SWEEP_MAX_USEC (10 * USEC_PER_SEC)
 #define UNSEEN_MAX     8
 #define PATIENCE       500 /* looks, until orphans of others count no more */
-
-/* The kernel's own, as the whole process: nobody stands it still. */
-static uint64_t now_usec(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
-}
 
 int trees_init(struct trees *t, struct cgroup *cgroup)
 {
@@ -250,7 +242,7 @@ void trees_sweep(struct trees *t, const char *prefix)
 {
 	t->sweeping = true;
 	t->n_swept = 0;
-	t->sweep_until_usec = now_usec() + SWEEP_MAX_USEC;
+	t->sweep_until_usec = clock_kernel_usec() + SWEEP_MAX_USEC;
 	snprintf(t->sweep_prefix, sizeof(t->sweep_prefix), "%s", prefix);
 }
 
@@ -337,7 +329,7 @@ static int step_sweep(struct trees *t)
 	if (s.n > t->n_swept)
 		t->n_swept = s.n;
 	/* Who survives SIGKILL hangs in the kernel and will run no instruction again. */
-	if ((wait != 0 || s.n_left) && t->sweep_until_usec > now_usec())
+	if ((wait != 0 || s.n_left) && t->sweep_until_usec > clock_kernel_usec())
 		return wait > 0 ? wait : WAIT_MSEC;
 	if (t->sweep.n_marks > t->n_swept)
 		t->n_swept = (unsigned)t->sweep.n_marks;
@@ -406,7 +398,7 @@ int trees_step(struct trees *t)
 	int wait = -1;
 
 	if (t->look_due && t->n_left) {
-		uint64_t now = now_usec(), due = t->pruned_usec + LOOK_USEC;
+		uint64_t now = clock_kernel_usec(), due = t->pruned_usec + LOOK_USEC;
 
 		prune_due = now >= due;
 		if (!prune_due)
@@ -431,7 +423,7 @@ int trees_step(struct trees *t)
 	}
 	if (prune_due) {
 		prune(t);
-		t->pruned_usec = now_usec();
+		t->pruned_usec = clock_kernel_usec();
 	}
 	return wait;
 }

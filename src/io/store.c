@@ -16,29 +16,72 @@
 #include <unistd.h>
 
 #define QUEUE_MAX 4096
+/* Of one turn of the loop: others wait for theirs. */
+#define RETURN_USEC (5 * USEC_PER_MSEC)
 
-/* What is done, to those who asked. False when there was nothing. */
-static bool hand_back(struct store *s)
+/* Edges that the loop was too late to see come in pairs, and the last of them counts. */
+static void tell_health(struct store *s, const char *ailment, bool healthy)
+{
+	if (!s->on_health)
+		return;
+	if (ailment) {
+		if (!s->told_healthy)
+			s->on_health(s->arg, true, NULL);
+		s->told_healthy = false;
+		s->on_health(s->arg, false, ailment);
+	}
+	if (healthy && !s->told_healthy) {
+		s->told_healthy = true;
+		s->on_health(s->arg, true, NULL);
+	}
+}
+
+/* A few of those that are done, and what they weighed. */
+static size_t return_some(struct store *s, uint64_t budget_usec)
+{
+	uint64_t began = clock_mono_usec();
+	struct store_op *op;
+	size_t held = 0;
+
+	while ((op = store_list_take(&s->returning))) {
+		held += op->held;
+		op->on_done(op);
+		if (clock_mono_usec() - began >= budget_usec)
+			break;
+	}
+	return held;
+}
+
+/* What is done, to those who asked; the rest of it in the next turn of the loop, when the
+ * time is up. False when there was nothing. */
+static bool hand_back(struct store *s, uint64_t budget_usec)
 {
 	pthread_mutex_lock(&s->mutex);
 	s->woken = false;
-	struct store_list done = s->done;
+	store_list_join(&s->returning, &s->done);
 	struct store_change *changes = s->changes;
 	size_t n_changes = s->n_changes;
-	bool failed = s->failed;
-	s->done = (struct store_list){NULL, NULL};
+	bool failed = s->failed, healthy = s->healthy;
+	const char *ailment = s->ailment;
+	s->ailment = NULL;
 	s->changes = NULL;
 	s->n_changes = 0;
 	pthread_mutex_unlock(&s->mutex);
 
-	bool any = done.first;
+	bool any = s->returning.first;
+	tell_health(s, ailment, healthy);
 	if (n_changes && s->on_changes)
 		s->on_changes(s->arg, changes, n_changes);
 	store_changes_free(changes, n_changes);
-	struct store_op *op;
-	while ((op = store_list_take(&done)))
-		op->on_done(op);
-	if (failed && !s->fatal_told) {
+	size_t held = return_some(s, budget_usec);
+	pthread_mutex_lock(&s->mutex);
+	s->held -= held;
+	if (s->asleep && held)
+		pthread_cond_signal(&s->cond);
+	if (s->returning.first)
+		store_wake_loop(s);
+	pthread_mutex_unlock(&s->mutex);
+	if (failed && !s->returning.first && !s->fatal_told) {
 		s->fatal_told = true;
 		if (s->on_fatal)
 			s->on_fatal(s->arg, s->failure);
@@ -54,7 +97,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	/* Nothing to read is no harm: what is done is looked at under the mutex. */
 	if (read(fd, &count, sizeof(count)) < 0)
 		count = 0;
-	hand_back(arg);
+	hand_back(arg, RETURN_USEC);
 }
 
 static int on_log(void *arg, sqlite3 *db, const char *name, int pages)
@@ -207,12 +250,13 @@ static struct store *store_new(const struct store_options *options)
 	pthread_cond_init(&s->cond, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	s->wake_fd = s->directory_fd = s->lock_fd = -1;
-	s->healthy = true;
+	s->healthy = s->told_healthy = true;
 	s->queue_max = options->queue_max ? options->queue_max : QUEUE_MAX;
 	s->retention = s->retention_usec = options->retention_usec;
 	s->min_free = s->min_free_bytes = options->min_free_bytes;
 	s->recheck = true; /* is the disk low already? */
 	s->on_fatal = options->on_fatal;
+	s->on_health = options->on_health;
 	s->on_changes = options->on_changes;
 	s->arg = options->arg;
 	return s;
@@ -233,6 +277,8 @@ int store_open(struct store **ret, struct event_base *base,
 		r = load(s, ret_error);
 	}
 	if (!r)
+		r = store_dir_note(s, ret_error);
+	if (!r)
 		r = start(s, base, ret_error);
 	if (r) {
 		store_free(s);
@@ -251,7 +297,7 @@ void store_close(struct store *s)
 	pthread_cond_signal(&s->cond);
 	pthread_mutex_unlock(&s->mutex);
 	pthread_join(s->writer, NULL);
-	while (hand_back(s))
+	while (hand_back(s, UINT64_MAX))
 		;
 	store_free(s);
 }
@@ -261,6 +307,7 @@ int store_submit(struct store *s, struct store_op *op)
 	bool is_put = op->kind == STORE_PUT;
 	int r = 0;
 
+	op->held = 0;
 	pthread_mutex_lock(&s->mutex);
 	if (s->failed || s->stopping) {
 		op->result = s->failed ? -EIO : -ECANCELED;

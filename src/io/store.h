@@ -31,6 +31,9 @@ struct store_options {
 	 * -EIO. The daemon must exit 74 without store_close(). `what` is for the journal.
 	 */
 	void (*on_fatal)(void *arg, const char *what);
+	/* It cannot commit (`why`, in words), and it can again (NULL): once for each, on the
+	 * loop, before the on_done of the operations that met it. */
+	void (*on_health)(void *arg, bool healthy, const char *why);
 	/* After each commit that changed something, on the loop, before the on_done of
 	 * its operations; only while store_watch(s, true). Borrowed for the call. */
 	void (*on_changes)(void *arg, const struct store_change *changes, size_t n);
@@ -51,7 +54,7 @@ void store_close(struct store *s);
 
 /*
  * 0, or -EAGAIN when op is a put and the queue is full (answer 503; on_done is not
- * called). `priority`: settles and claims overtake nothing; order is kept.
+ * called). Nothing overtakes anything.
  */
 int store_submit(struct store *s, struct store_op *op) MUST_CHECK;
 /* Reload. */

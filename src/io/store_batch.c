@@ -3,7 +3,8 @@
  * be committed is divided: questions are answered all the same, what must not get lost is
  * kept for later, the rest is refused.
  *
- * No operation is answered 0 before the COMMIT that covers it returned.
+ * No operation is answered 0 before the COMMIT that covers it returned, into files that
+ * still had their names after it.
  */
 #include "io/store_batch.h"
 #include "io/store_exec.h"
@@ -48,6 +49,9 @@ static const struct {
 
 static bool is(const struct store_op *op, int trait)
 {
+	/* What is ignored is a question: is its token one of ours? */
+	if (op->kind == STORE_PUT && container_of(op, struct store_put, op)->ignore)
+		return trait == READS;
 	return kinds[op->kind].traits & trait;
 }
 
@@ -103,6 +107,7 @@ void store_fail_op(struct store_op *op, int error)
 		o->n_died = o->n_committed;
 	}
 	op->result = error;
+	op->held = 0;
 }
 
 /* What the open transaction changed, as records: *ret is the caller's. */
@@ -164,10 +169,12 @@ void store_deliver(
 {
 	struct store_list finished = {NULL, NULL};
 	struct store_op *op;
+	size_t held = 0;
 
 	while ((op = store_list_take(batch))) {
 		if (op->result <= 0) {
 			store_list_add(&finished, op);
+			held += op->held;
 			continue;
 		}
 		struct store_orphans *o = container_of(op, struct store_orphans, op);
@@ -180,6 +187,7 @@ void store_deliver(
 	}
 	pthread_mutex_lock(&s->mutex);
 	store_list_join(&s->done, &finished);
+	s->held += held;
 	if (n)
 		add_changes(s, changes, n);
 	store_wake_loop(s);
@@ -198,15 +206,45 @@ static int execute(struct store *s, struct store_op *op)
 	int r = kinds[op->kind].run(s, op);
 	if (r > 0)
 		op->result = r;
+	op->held = store_op_weight(op);
 	return r < 0 ? r : 0;
 }
 
-void store_divide(struct store *s, struct store_list *batch, int error)
+/* Ends the batch behind `op`: the rest is the beginning of the next one. */
+static void cut(struct store *s, struct store_list *batch, struct store_op *op)
+{
+	struct store_list rest = {op->next, batch->last};
+
+	if (!op->next)
+		return;
+	op->next = NULL;
+	batch->last = op;
+	store_list_join(&rest, &s->left);
+	s->left = rest;
+}
+
+/* All of it, or as much as is not too heavy. What was kept is not divided. */
+static int execute_all(struct store *s, struct store_list *batch, bool divisible)
+{
+	size_t weight = 0;
+	int r = 0;
+
+	for (struct store_op *op = batch->first; op && !r; op = op->next) {
+		r = execute(s, op);
+		weight += op->held;
+		if (divisible && weight >= STORE_BATCH_BYTES)
+			cut(s, batch, op);
+	}
+	return r;
+}
+
+void store_divide(struct store *s, struct store_list *batch, int error, bool retried)
 {
 	struct store_list answered = {NULL, NULL}, kept = {NULL, NULL};
 	struct store_op *op;
+	size_t weight = 0;
 
-	while ((op = store_list_take(batch))) {
+	while (weight < STORE_BATCH_BYTES && (op = store_list_take(batch))) {
 		store_fail_op(op, error);
 		if (is(op, KEPT)) {
 			store_list_add(&kept, op);
@@ -220,8 +258,10 @@ void store_divide(struct store *s, struct store_list *batch, int error)
 			r = execute(s, op);
 		if (!r)
 			r = store_commit(s);
-		if (!r)
+		if (!r) {
+			weight += op->held;
 			continue;
+		}
 		store_rollback(s);
 		store_fail_op(op, r);
 		if (r == -EIO) {
@@ -231,8 +271,15 @@ void store_divide(struct store *s, struct store_list *batch, int error)
 			return;
 		}
 	}
-	store_list_join(&kept, &s->kept);
-	s->kept = kept;
+	store_list_join(batch, &s->left);
+	s->left = *batch;
+	*batch = (struct store_list){NULL, NULL};
+	if (retried) { /* they were the first of those */
+		store_list_join(&kept, &s->kept);
+		s->kept = kept;
+	} else {
+		store_list_join(&s->kept, &kept);
+	}
 	store_deliver(s, &answered, NULL, 0);
 }
 
@@ -250,12 +297,14 @@ bool store_run_batch(struct store *s, struct store_list *batch, bool probe)
 	int r = store_begin(s, write);
 	if (!r && probe)
 		r = store_sql_do(s, SQL_PROBE);
-	for (struct store_op *op = batch->first; op && !r; op = op->next)
-		r = execute(s, op);
+	if (!r)
+		r = execute_all(s, batch, !probe);
 	if (!r)
 		r = collect_changes(s, &changes, &n_changes);
 	if (!r)
 		r = store_commit(s);
+	if (!r)
+		r = store_dir_check(s);
 	if (!r) {
 		store_deliver(s, batch, changes, n_changes);
 		return true;
@@ -266,7 +315,7 @@ bool store_run_batch(struct store *s, struct store_list *batch, bool probe)
 		store_fail(s, batch);
 		return false;
 	}
-	store_stall(s);
-	store_divide(s, batch, r);
+	store_stall(s, r);
+	store_divide(s, batch, r, probe);
 	return false;
 }

@@ -16,8 +16,8 @@ void store_list_join(struct store_list *list, struct store_list *tail);
  * is over. `probe`: writes something in any case. The batch is empty then. */
 bool store_run_batch(struct store *s, struct store_list *batch, bool probe);
 /* Without a commit: answers questions, keeps what must not get lost, refuses the rest
- * with `error`. */
-void store_divide(struct store *s, struct store_list *batch, int error);
+ * with `error`. What is kept goes before all that is, if `retried`, else behind. */
+void store_divide(struct store *s, struct store_list *batch, int error, bool retried);
 /* To the loop, with the changes of its commit, which are taken over. What is not done yet
  * (a positive result) is put aside for the next batch. */
 void store_deliver(struct store *s, struct store_list *batch,
@@ -27,7 +27,7 @@ void store_fail_op(struct store_op *op, int error);
 
 /* ---- of store_writer.c ---- */
 void store_fail(struct store *s, struct store_list *batch);
-void store_stall(struct store *s);
+void store_stall(struct store *s, int error);
 void store_check_space(struct store *s, bool now);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,9 +71,10 @@ int store_dir_open(struct store *s, const char *directory, char **ret_error)
 		if (r)
 			return problem(ret_error, r, directory);
 	}
+	s->directory = bytes_dup(bytes_of(directory));
 	s->path = text_format("%s/" STORE_FILE, directory);
 	s->log_path = text_format("%s/" STORE_FILE "-wal", directory);
-	if (!s->path || !s->log_path)
+	if (!s->directory || !s->path || !s->log_path)
 		return problem(ret_error, -ENOMEM, directory);
 	int r = lock(s, directory, ret_error);
 	if (r)
@@ -124,6 +126,46 @@ int store_dir_mark(struct store *s, char **ret_error)
 	return 0;
 }
 
+static struct store_file file_of(const struct stat *st)
+{
+	return (struct store_file){st->st_dev, st->st_ino};
+}
+
+int store_dir_note(struct store *s, char **ret_error)
+{
+	struct stat directory, db, log;
+
+	if (fstat(s->directory_fd, &directory) < 0 ||
+		fstatat(s->directory_fd, STORE_FILE, &db, 0) < 0 ||
+		fstatat(s->directory_fd, STORE_FILE "-wal", &log, 0) < 0)
+		return problem(ret_error, -errno, s->path);
+	s->directory_file = file_of(&directory);
+	s->db_file = file_of(&db);
+	s->log_file = file_of(&log);
+	return 0;
+}
+
+static bool is_file(const struct stat *st, struct store_file file)
+{
+	return st->st_dev == file.device && st->st_ino == file.inode && st->st_nlink > 0;
+}
+
+/* What cannot be looked at now cannot be opened by the next life. */
+int store_dir_check(struct store *s)
+{
+	struct stat st;
+
+	if (stat(s->directory, &st) == 0 && is_file(&st, s->directory_file) &&
+		fstatat(s->directory_fd, STORE_FILE, &st, 0) == 0 &&
+		is_file(&st, s->db_file) &&
+		fstatat(s->directory_fd, STORE_FILE "-wal", &st, 0) == 0 &&
+		is_file(&st, s->log_file))
+		return 0;
+	snprintf(s->failure, sizeof(s->failure),
+		"the state directory was removed or replaced under the daemon");
+	return -EIO;
+}
+
 uint64_t store_dir_bytes(const struct store *s)
 {
 	static const char *const files[] = {STORE_FILE, STORE_FILE "-wal"};
@@ -143,6 +185,7 @@ void store_dir_close(struct store *s)
 		close(s->lock_fd);
 	if (s->directory_fd >= 0)
 		close(s->directory_fd);
+	free(s->directory);
 	free(s->path);
 	free(s->log_path);
 }

@@ -62,6 +62,7 @@ int store_read_run(
 /* Of a change's job and run; ret->seq and time are the caller's. */
 int store_read_change(
 	struct store *s, uint64_t job, uint64_t run, struct store_change *ret) MUST_CHECK;
+size_t store_op_weight(const struct store_op *op); /* of the results, about */
 void store_changes_free(struct store_change *changes, size_t n);
 void store_run_id(const struct store *s, uint64_t number, char id[static RUN_ID_SIZE]);
 uint64_t store_run_number(const struct store *s, const char *id); /* 0: none of ours */

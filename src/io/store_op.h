@@ -43,7 +43,9 @@ struct store_op {
 	int result;
 	void (*on_done)(struct store_op *op);
 	void *arg;
-	struct store_op *next; /* the store's */
+	struct store_op
+		*next; /* the store's, as is `held`: about what the results weigh */
+	size_t held;
 };
 
 /* Frees what the store allocated for the results; the record itself is the caller's. */
@@ -59,10 +61,11 @@ struct store_run {
 	char *status;              /* the word that made the run */
 	enum outcome outcome;
 	enum runstate state;
-	unsigned attempt;                              /* starts so far */
-	int64_t due_usec, started_usec, finished_usec; /* wall clock; 0 = none */
-	int exit_status, signal;                       /* -1 = none */
-	char *reason; /* why it failed or is dead, in words */
+	unsigned attempt;                    /* starts so far */
+	int64_t due_usec;                    /* clock_steady_usec() */
+	int64_t started_usec, finished_usec; /* wall clock; 0 = none */
+	int exit_status, signal;             /* -1 = none */
+	char *reason;                        /* why it failed or is dead, in words */
 	struct bytes stdout_tail,
 		stderr_tail; /* only from STORE_GET_RUN and a job's runs */
 	bool truncated, test;
@@ -117,6 +120,7 @@ enum store_verdict {
 	STORE_LATE,          /* pending after terminal: recorded */
 	STORE_HELD,          /* Confirm=yes: recorded, nothing moved */
 	STORE_UNVERIFIED, /* token_hash is no token of this source, or of another job */
+	STORE_IGNORED,    /* as asked by `ignore` */
 };
 
 /* A hook that wants this callback if it moves the job. */
@@ -132,7 +136,6 @@ struct store_put {
 	const char *source, *id, *status; /* status NULL = none */
 	enum outcome outcome;
 	int64_t received_usec; /* wall clock */
-	int64_t due_usec;      /* of the runs made waiting; clock_steady_usec() */
 	struct bytes payload;
 	const char *delivery; /* or NULL */
 	const char *fields;   /* JSON text kept for Export=, or NULL */
@@ -140,6 +143,8 @@ struct store_put {
 	bool reopen;
 	bool hold;      /* Confirm=yes and this is the sender's word */
 	bool confirmed; /* this is the source's own answer */
+	bool ignore;    /* Where= does not match: only the token is verified; nothing is
+			   recorded, nothing bound */
 	const unsigned char
 		*token_hash; /* 32 bytes that must name a minted token; NULL = verified */
 	struct store_wish *wishes;
@@ -155,22 +160,23 @@ struct store_put {
 
 /* ---- Runs ---- */
 
-/* Takes up to `limit` waiting runs of one hook that are due, oldest due first, as running
- * with their attempt counted. A run with attempt >= max_attempts (its last process ended
- * with the daemon) is settled dead instead and makes the runs of `dead_wishes`. */
+/*
+ * Takes up to `limit` waiting runs of one hook that are due, oldest due first, as running
+ * with their attempt counted. A run that is due after latest_usec, which no delay can have
+ * chosen, was written under a clock that was wrong: it counts as due now, behind those that
+ * are due by right.
+ */
 struct store_claim {
 	struct store_op op;
 	const char *hook;
 	unsigned limit;
-	unsigned max_attempts;
 	int64_t now_usec;
-	struct store_wish *dead_wishes; /* .run stays 0 */
-	size_t n_dead_wishes;
+	int64_t latest_usec; /* 0 = no due time is too late */
 	/* out */
 	struct store_run *runs;
 	size_t n_runs;
-	int64_t next_due_usec; /* of the waiting runs left; 0 = none waits */
-	size_t n_died;
+	int64_t next_due_usec; /* of the waiting runs left, that of one beyond latest_usec
+				  being now_usec; 0 = none waits */
 };
 
 /* Ends an attempt: only if the run is still running at this attempt, else -ENOENT (told,
@@ -181,7 +187,9 @@ struct store_settle {
 	uint64_t run;
 	unsigned attempt;
 	enum runstate state; /* RUN_DONE, RUN_WAITING or RUN_DEAD */
-	int64_t due_usec;    /* of RUN_WAITING */
+	bool uncounted;   /* with RUN_WAITING: this attempt never ran, or was ended by the
+				daemon's own stop; it is not counted */
+	int64_t due_usec; /* of RUN_WAITING */
 	int64_t started_usec, finished_usec;
 	int exit_status, signal; /* -1 = none */
 	const char *reason;      /* or NULL */
@@ -205,10 +213,12 @@ struct store_due {
 };
 
 /* A hook that is gone from the configuration: its waiting runs become dead, "no such
- * hook". */
+ * hook", and make the runs of `dead_wishes` as a settle does. */
 struct store_orphans {
 	struct store_op op;
 	const char *hook;
+	struct store_wish *dead_wishes; /* .run is the last one made */
+	size_t n_dead_wishes;
 	/* out */
 	uint64_t n_died;
 	uint64_t n_committed; /* the store's */
@@ -321,7 +331,8 @@ struct store_list_changes { /* oldest first */
 	uint64_t last; /* the newest seq there is */
 };
 
-/* Comes back after a commit went through the writer; the watchdog's question. */
+/* Comes back when the writer has come so far, whether it can commit or not; the watchdog's
+ * question. */
 struct store_ping {
 	struct store_op op;
 };

@@ -13,16 +13,19 @@
 #include "io/store_sql.h"
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #define STORE_NAME_SIZE   9
 #define STORE_BATCH_OPS   512
 #define STORE_BATCH_BYTES (8u * 1024 * 1024)
-#define STORE_QUERY_USEC  2000                  /* of the writer, for one question */
-#define STORE_RETRY_USEC  (250 * USEC_PER_MSEC) /* while it cannot commit */
-#define STORE_PAGE_BYTES  4096
-#define STORE_PAGES_MAX   8192 /* of the log: 32 MiB, then it is carried over at once */
-#define STORE_PRUNE_ROWS  500
-#define STORE_FOREVER     UINT64_MAX
+/* Answers that wait for the loop weigh at most about this: then the writer waits, too. */
+#define STORE_HELD_BYTES (4 * STORE_BATCH_BYTES)
+#define STORE_QUERY_USEC 2000                  /* of the writer, for one question */
+#define STORE_RETRY_USEC (250 * USEC_PER_MSEC) /* while it cannot commit */
+#define STORE_PAGE_BYTES 4096
+#define STORE_PAGES_MAX  8192 /* of the log: 32 MiB, then it is carried over at once */
+#define STORE_PRUNE_ROWS 500
+#define STORE_FOREVER    UINT64_MAX
 
 struct store_list {
 	struct store_op *first, *last;
@@ -36,11 +39,13 @@ struct store {
 	bool stopping;
 	bool watching;
 	bool healthy;
-	bool failed; /* a first I/O error: nothing is written any more */
+	const char *ailment; /* of an edge to "not healthy" that was not told yet */
+	bool failed;         /* a first I/O error: nothing is written any more */
 	bool limits_changed;
 	bool woken; /* the loop was told, and did not look yet */
 	struct store_list queue, done;
 	size_t n_queue, n_puts, queue_max;
+	size_t held; /* sum of those in `done`, and of those the loop hands back */
 	struct store_change *changes; /* of the commits whose operations are in `done` */
 	size_t n_changes;
 	struct store_counts counts; /* as of the last commit */
@@ -48,17 +53,24 @@ struct store {
 
 	/* ---- the loop's ---- */
 	int wake_fd;
+	struct store_list returning; /* done, and the loop was busy with others */
 	struct event *wake;
 	pthread_t writer;
 	bool writer_runs;
-	bool fatal_told;
+	bool fatal_told, told_healthy;
+	void (*on_health)(void *arg, bool healthy, const char *why);
 	void (*on_fatal)(void *arg, const char *what);
 	void (*on_changes)(void *arg, const struct store_change *changes, size_t n);
 	void *arg;
 	uint64_t recovered;
 	char name[STORE_NAME_SIZE];
 	int directory_fd, lock_fd;
+	char *directory;
 	char *path, *log_path; /* of the database and of its write-ahead log */
+	struct store_file {
+		dev_t device;
+		ino_t inode;
+	} directory_file, db_file, log_file; /* which ones they were at open */
 
 	/* ---- the writer's ---- */
 	sqlite3 *db;
@@ -66,6 +78,7 @@ struct store {
 	char failure[256];
 	struct store_list kept;    /* settles and claims that the disk did not take yet */
 	struct store_list again;   /* not done in one batch */
+	struct store_list left;    /* taken, but the batch was heavy before their turn */
 	struct store_counts ahead; /* as of the transaction that is open */
 	uint64_t next_job, next_callback, next_run, next_change;
 	uint64_t first_change; /* of the transaction that is open */
@@ -98,6 +111,11 @@ int store_dir_open(struct store *s, const char *directory, char **ret_error) MUS
 /* Is there a database to open (1), or none and never was one (0)? */
 int store_dir_look(struct store *s, char **ret_error) MUST_CHECK;
 int store_dir_mark(struct store *s, char **ret_error) MUST_CHECK;
+/* Remembers which files are the store's, once all of them are there. */
+int store_dir_note(struct store *s, char **ret_error) MUST_CHECK;
+/* Are they still what stands under those names? A commit into files that have lost theirs is
+ * lost with us. 0 or -EIO. */
+int store_dir_check(struct store *s) MUST_CHECK;
 uint64_t store_dir_bytes(const struct store *s); /* size of the files */
 void store_dir_close(struct store *s);
 

@@ -51,6 +51,7 @@ int store_note_change(struct store *s, uint64_t job, uint64_t run)
  * The token must be one of this source, and of this id or of none yet: then it is this
  * one's from now on. What cannot be read has an id that we made ourselves ("sha256:…"):
  * it neither binds the token, which would lock the true id out, nor is held against it.
+ * Nor does what is ignored bind it: it says nothing of this upload.
  * 1 it holds, 0 it does not.
  */
 static int check_token(struct store *s, struct store_put *p)
@@ -64,7 +65,7 @@ static int check_token(struct store *s, struct store_put *p)
 	struct bytes source = store_sql_peek(row, 0), id = store_sql_peek(row, 1);
 	if (!bytes_equal(source, bytes_of(p->source)))
 		return 0;
-	if (p->outcome == OUTCOME_UNREADABLE)
+	if (p->outcome == OUTCOME_UNREADABLE || (p->ignore && !id.data))
 		return 1;
 	if (!id.data) {
 		r = STORE_RUN(s, SQL_TOKEN_BIND, ARG_BLOB(hash), ARG_TEXT(p->id));
@@ -312,7 +313,7 @@ int store_exec_put(struct store *s, struct store_op *op)
 	p->deliveries = 0;
 	for (size_t i = 0; i < p->n_wishes; i++)
 		p->wishes[i].run = 0;
-	if (p->outcome <= OUTCOME_NONE || p->outcome >= OUTCOME_MAX) {
+	if (!p->ignore && (p->outcome <= OUTCOME_NONE || p->outcome >= OUTCOME_MAX)) {
 		op->result = -EINVAL;
 		return 0;
 	}
@@ -321,6 +322,10 @@ int store_exec_put(struct store *s, struct store_op *op)
 		return r;
 	if (r == 0) {
 		p->verdict = STORE_UNVERIFIED;
+		return 0;
+	}
+	if (p->ignore) {
+		p->verdict = STORE_IGNORED;
 		return 0;
 	}
 	r = store_find_job(s, p->source, p->id, p->status, &job);

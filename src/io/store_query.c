@@ -54,14 +54,18 @@ static int answer(struct store *s, struct store_op *op, int r)
 static int read_runs_of(struct store *s, struct store_job *job)
 {
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-	size_t output = 0;
+	size_t output = 0, room = 0;
 
-	job->runs = calloc(JOB_RUNS_MAX, sizeof(*job->runs));
-	if (!job->runs)
-		return -ENOMEM;
 	int r = STORE_ROW(
 		s, SQL_RUNS_OF_JOB, &row, ARG_INT(job->number), ARG_INT(JOB_RUNS_MAX));
 	for (; r == 1; r = store_sql_next(s, row)) {
+		if (job->n_runs == room) {
+			room = room ? room * 2 : 4;
+			void *more = reallocarray(job->runs, room, sizeof(*job->runs));
+			if (!more)
+				return -ENOMEM;
+			job->runs = more;
+		}
 		struct store_run *run = &job->runs[job->n_runs];
 		int with = output < JOB_OUTPUT_BYTES ? STORE_WITH_OUTPUT : 0;
 		r = store_read_run(s, store_sql_number(row, 0), with, run);

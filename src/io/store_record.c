@@ -259,3 +259,56 @@ void store_op_fini(struct store_op *op)
 	case STORE_PING: break; /* their results are in the record itself */
 	}
 }
+
+static size_t runs_weight(const struct store_run *runs, size_t n)
+{
+	size_t weight = n * sizeof(*runs);
+
+	for (size_t i = 0; i < n; i++)
+		weight += runs[i].payload.size + runs[i].stdout_tail.size +
+			  runs[i].stderr_tail.size;
+	return weight;
+}
+
+static size_t jobs_weight(const struct store_job *jobs, size_t n)
+{
+	size_t weight = n * sizeof(*jobs);
+
+	for (size_t i = 0; i < n; i++)
+		weight += jobs[i].payload.size +
+			  runs_weight(jobs[i].runs, jobs[i].n_runs);
+	return weight;
+}
+
+#define CONST_RECORD(type) \
+	const struct type *record = container_of(op, const struct type, op)
+
+size_t store_op_weight(const struct store_op *op)
+{
+	switch (op->kind) {
+	case STORE_CLAIM: {
+		CONST_RECORD(store_claim);
+		return runs_weight(record->runs, record->n_runs);
+	}
+	case STORE_GET_JOB: {
+		CONST_RECORD(store_get_job);
+		return jobs_weight(record->jobs, record->n_jobs);
+	}
+	case STORE_GET_RUN:
+		return runs_weight(
+			&container_of(op, const struct store_get_run, op)->record, 1);
+	case STORE_LIST_JOBS: {
+		CONST_RECORD(store_list_jobs);
+		return jobs_weight(record->jobs, record->n_jobs);
+	}
+	case STORE_LIST_RUNS: {
+		CONST_RECORD(store_list_runs);
+		return runs_weight(record->runs, record->n_runs);
+	}
+	case STORE_LIST_CHANGES: {
+		CONST_RECORD(store_list_changes);
+		return record->n_changes * sizeof(*record->changes);
+	}
+	default: return 0;
+	}
+}

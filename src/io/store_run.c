@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* Runs that one claim, or orphans in one batch, may end: a batch stays short. */
+/* Runs that orphans may end in one batch: it stays short. */
 #define DEATHS_MAX 500
 
 struct row { /* a run's row, as far as its moves need it */
@@ -109,8 +109,8 @@ static int is_in_chain(struct store *s, const char *hook, const struct row *dead
 	return 0;
 }
 
-static int make_dead_letters(struct store *s, const struct row *dead,
-	struct store_wish *wishes, size_t n, bool tell)
+static int make_dead_letters(
+	struct store *s, const struct row *dead, struct store_wish *wishes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint64_t number = 0;
@@ -130,8 +130,7 @@ static int make_dead_letters(struct store *s, const struct row *dead,
 		r = store_add_run(s, &run, &number);
 		if (r)
 			return r;
-		if (tell)
-			wishes[i].run = number;
+		wishes[i].run = number;
 	}
 	return 0;
 }
@@ -144,7 +143,8 @@ static int settle(struct store *s, const struct row *row, const struct store_set
 		ARG_INT(to->due_usec), ARG_INT(to->started_usec),
 		ARG_INT(to->finished_usec), ARG_INT(to->exit_status), ARG_INT(to->signal),
 		ARG_TEXT(to->reason), ARG_INT(to->truncated), ARG_BLOB(to->stdout_tail),
-		ARG_BLOB(to->stderr_tail));
+		ARG_BLOB(to->stderr_tail),
+		ARG_INT(to->uncounted && to->state == RUN_WAITING));
 	if (r)
 		return r;
 	store_count_run(s, row->state, to->state);
@@ -195,42 +195,37 @@ int store_exec_settle(struct store *s, struct store_op *op)
 	r = settle(s, &row, &to);
 	if (r || o->state != RUN_DEAD)
 		return r;
-	return make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes, true);
+	return make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
 }
 
 struct due {
 	uint64_t number, job;
-	unsigned attempt;
 };
 
-/* 1 and the first run that is due, 0 when none is. */
-static int first_due(struct store *s, const char *hook, int64_t now_usec, struct due *ret)
+/* `which`: SQL_RUNS_DUE until `usec`, or SQL_RUNS_BEYOND it. 1 and the first run of them, 0
+ * when there is none. */
+static int first_run(struct store *s, enum store_sql which, const char *hook,
+	int64_t usec, struct due *ret)
 {
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 
-	int r = STORE_ROW(s, SQL_RUNS_DUE, &row, ARG_TEXT(hook), ARG_INT(now_usec));
+	int r = STORE_ROW(s, which, &row, ARG_TEXT(hook), ARG_INT(usec));
 	if (r == 1)
 		*ret = (struct due){
 			.number = store_sql_number(row, 0),
-			.attempt = (unsigned)sqlite3_column_int64(row, 1),
-			.job = store_sql_number(row, 2),
+			.job = store_sql_number(row, 1),
 		};
 	return r;
 }
 
-static int claim_dead(struct store *s, struct store_claim *o, uint64_t number)
+/* 1 and the run to claim next, 0 when none is due. */
+static int first_due(struct store *s, const struct store_claim *o, struct due *ret)
 {
-	CLEANUP(row_fini) struct row row = {.number = 0};
+	int r = first_run(s, SQL_RUNS_DUE, o->hook, o->now_usec, ret);
 
-	int r = read_row(s, number, &row);
-	if (r <= 0)
+	if (r || !o->latest_usec)
 		return r;
-	r = end_without_process(s, &row, RUN_DEAD,
-		"its last attempt ended with the daemon that had started it");
-	if (r)
-		return r;
-	o->n_died++;
-	return make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes, false);
+	return first_run(s, SQL_RUNS_BEYOND, o->hook, o->latest_usec, ret);
 }
 
 static int claim_one(struct store *s, struct store_claim *o, const struct due *due)
@@ -248,36 +243,41 @@ static int claim_one(struct store *s, struct store_claim *o, const struct due *d
 	return store_note_change(s, due->job, due->number);
 }
 
-static int next_due(struct store *s, const char *hook, int64_t *ret_usec)
+static int next_due(struct store *s, struct store_claim *o)
 {
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+	struct due due;
 
-	int r = STORE_ROW(s, SQL_RUNS_FIRST_DUE, &row, ARG_TEXT(hook));
-	*ret_usec = r == 1 ? sqlite3_column_int64(row, 0) : 0;
+	int r = STORE_ROW(s, SQL_RUNS_FIRST_DUE, &row, ARG_TEXT(o->hook));
+	o->next_due_usec = r == 1 ? sqlite3_column_int64(row, 0) : 0;
+	if (r < 0 || !o->latest_usec || o->next_due_usec <= o->now_usec)
+		return r < 0 ? r : 0;
+	/* One that counts as due now stands last in the order of due times. */
+	r = first_run(s, SQL_RUNS_BEYOND, o->hook, o->latest_usec, &due);
+	if (r == 1)
+		o->next_due_usec = o->now_usec;
 	return r < 0 ? r : 0;
 }
 
 int store_exec_claim(struct store *s, struct store_op *op)
 {
 	struct store_claim *o = container_of(op, struct store_claim, op);
-	struct due due;
+	struct due due = {0};
 
-	o->n_died = 0;
 	o->next_due_usec = 0;
 	o->runs = o->limit ? calloc(o->limit, sizeof(*o->runs)) : NULL;
 	if (o->limit && !o->runs)
 		return -ENOMEM;
-	while (o->n_runs < o->limit && o->n_died < DEATHS_MAX) {
-		int r = first_due(s, o->hook, o->now_usec, &due);
+	while (o->n_runs < o->limit) {
+		int r = first_due(s, o, &due);
 		if (r == 1)
-			r = due.attempt >= o->max_attempts ? claim_dead(s, o, due.number)
-							   : claim_one(s, o, &due);
+			r = claim_one(s, o, &due);
 		else if (r == 0)
 			break;
 		if (r < 0)
 			return r;
 	}
-	return next_due(s, o->hook, &o->next_due_usec);
+	return next_due(s, o);
 }
 
 int store_exec_replay(struct store *s, struct store_op *op)
@@ -353,14 +353,18 @@ int store_exec_orphans(struct store *s, struct store_op *op)
 	struct store_orphans *o = container_of(op, struct store_orphans, op);
 	struct due due = {0};
 
+	for (size_t i = 0; i < o->n_dead_wishes && !o->n_committed; i++)
+		o->dead_wishes[i].run = 0;
 	for (int i = 0; i < DEATHS_MAX; i++) {
-		int r = first_due(s, o->hook, INT64_MAX, &due);
+		int r = first_run(s, SQL_RUNS_DUE, o->hook, INT64_MAX, &due);
 		if (r <= 0)
 			return r;
 		CLEANUP(row_fini) struct row row = {.number = 0};
 		r = read_row(s, due.number, &row);
 		if (r == 1)
 			r = end_without_process(s, &row, RUN_DEAD, "no such hook");
+		if (!r)
+			r = make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
 		if (r)
 			return r;
 		o->n_died++;

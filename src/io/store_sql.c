@@ -100,7 +100,8 @@ static const char *const texts[STORE_SQL_MAX] = {
 		"truncated = 0, stdout = NULL, stderr = NULL WHERE number = ?1",
 	[SQL_RUN_SETTLE] = "UPDATE run SET state = ?2, due = ?3, started = ?4, "
 			   "finished = ?5, exit_status = ?6, signal = ?7, reason = ?8, "
-			   "truncated = ?9, stdout = ?10, stderr = ?11 WHERE number = ?1",
+			   "truncated = ?9, stdout = ?10, stderr = ?11, "
+			   "attempt = attempt - ?12 WHERE number = ?1",
 	[SQL_RUN_FOR_WORD] = "SELECT 1 FROM run INDEXED BY run_job WHERE job = ?1 "
 			     "AND hook = ?2 AND outcome = ?3 "
 			     "AND status IS ?4 COLLATE NOCASE "
@@ -110,8 +111,10 @@ static const char *const texts[STORE_SQL_MAX] = {
 				"AND replay_of = 0 AND dead_of = 0",
 	[SQL_RUN_DROP] = "DELETE FROM run WHERE number = ?1",
 	/* 1 is RUN_WAITING, 3 RUN_DONE. */
-	[SQL_RUNS_DUE] = "SELECT number, attempt, job FROM run INDEXED BY run_waiting "
+	[SQL_RUNS_DUE] = "SELECT number, job FROM run INDEXED BY run_waiting "
 			 "WHERE state = 1 AND hook = ?1 AND due <= ?2 ORDER BY due",
+	[SQL_RUNS_BEYOND] = "SELECT number, job FROM run INDEXED BY run_waiting "
+			    "WHERE state = 1 AND hook = ?1 AND due > ?2 ORDER BY due",
 	[SQL_RUNS_FIRST_DUE] = "SELECT due FROM run INDEXED BY run_waiting "
 			       "WHERE state = 1 AND hook = ?1 ORDER BY due LIMIT 1",
 	[SQL_RUNS_BY_HOOK] = "SELECT hook, count(*), min(due) FROM run "

@@ -35,18 +35,24 @@ void store_wake_loop(struct store *s)
 		return;
 }
 
-static void publish_health(struct store *s)
+/* `why` it is not healthy, if it is not. The loop is told of the edges. */
+static void publish_health(struct store *s, const char *why)
 {
 	pthread_mutex_lock(&s->mutex);
-	s->healthy = !s->stalled && !s->low;
+	bool healthy = !s->stalled && !s->low;
+	if (s->healthy && !healthy)
+		s->ailment = why;
+	if (s->healthy != healthy)
+		store_wake_loop(s);
+	s->healthy = healthy;
 	pthread_mutex_unlock(&s->mutex);
 }
 
-void store_stall(struct store *s)
+void store_stall(struct store *s, int error)
 {
 	s->stalled = true;
 	s->retry_at = clock_mono_usec() + STORE_RETRY_USEC;
-	publish_health(s);
+	publish_health(s, error == -ENOMEM ? "memory is short" : "the disk is full");
 }
 
 /* The end: nothing more is written, and whoever waits is told. */
@@ -57,6 +63,7 @@ void store_fail(struct store *s, struct store_list *batch)
 	*batch = (struct store_list){NULL, NULL};
 	store_list_join(&all, &s->kept);
 	store_list_join(&all, &s->again);
+	store_list_join(&all, &s->left);
 	pthread_mutex_lock(&s->mutex);
 	store_list_join(&all, &s->queue);
 	s->n_queue = s->n_puts = 0;
@@ -77,7 +84,7 @@ void store_trouble(struct store *s, int error)
 	if (error == -EIO)
 		store_fail(s, &none);
 	else
-		store_stall(s);
+		store_stall(s, error);
 }
 
 void store_check_space(struct store *s, bool now)
@@ -94,7 +101,7 @@ void store_check_space(struct store *s, bool now)
 	if (s->low && !was && !s->stalled)
 		s->retry_at = mono + STORE_RETRY_USEC;
 	if (s->low != was)
-		publish_health(s);
+		publish_health(s, "less than MinFreeBytes= is free");
 }
 
 int store_begin(struct store *s, bool write)
@@ -139,6 +146,10 @@ static void take_batch(struct store *s, struct store_list *batch)
 	size_t n = 0, bytes = 0;
 
 	store_list_join(batch, &s->again);
+	if (s->left.first) { /* came before all that waits */
+		store_list_join(batch, &s->left);
+		return;
+	}
 	while (s->queue.first && n < STORE_BATCH_OPS && bytes < STORE_BATCH_BYTES) {
 		struct store_op *op = store_list_take(&s->queue);
 		if (op->kind == STORE_PUT) {
@@ -176,7 +187,7 @@ static void retry(struct store *s)
 			return;
 	} while (s->kept.first);
 	s->stalled = false;
-	publish_health(s);
+	publish_health(s, "less than MinFreeBytes= is free");
 }
 
 /* With the mutex held. */
@@ -207,12 +218,20 @@ static void take_limits(struct store *s)
 	s->recheck = true;
 }
 
+/* With the mutex held. A loop that is behind with the answers gets no more of them; but who
+ * stops does not wait for it. */
+static bool has_work(const struct store *s)
+{
+	return (s->queue.first || s->again.first || s->left.first) &&
+	       (s->held < STORE_HELD_BYTES || s->stopping);
+}
+
 /* Waits until there is something to do. False when the store is to stop. */
 static bool wait_for_work(struct store *s, struct store_list *batch)
 {
 	pthread_mutex_lock(&s->mutex);
 	take_limits(s);
-	while (!s->queue.first && !s->again.first && !s->stopping) {
+	while (!has_work(s) && !s->stopping) {
 		uint64_t due = s->recheck ? 0 : store_house_due(s);
 		uint64_t now = clock_mono_usec();
 		if (due <= now)
@@ -220,8 +239,8 @@ static bool wait_for_work(struct store *s, struct store_list *batch)
 		sleep_for(s, due - now);
 		take_limits(s);
 	}
-	bool stop = s->stopping && !s->queue.first;
-	if (!stop)
+	bool stop = s->stopping && !s->queue.first && !s->left.first;
+	if (!stop && has_work(s))
 		take_batch(s, batch);
 	pthread_mutex_unlock(&s->mutex);
 	return !stop;
@@ -254,7 +273,7 @@ void *store_writer(void *store)
 		bool idle = !batch.first;
 		if (!idle) {
 			if (s->stalled)
-				store_divide(s, &batch, -ENOSPC);
+				store_divide(s, &batch, -ENOSPC, false);
 			else
 				store_run_batch(s, &batch, false);
 			s->busy_at = clock_mono_usec();

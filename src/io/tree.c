@@ -4,6 +4,8 @@
  */
 #include "io/tree.h"
 
+#include "base/clock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,6 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* After so many rounds of stopping we kill whether or not all stand still. */
@@ -339,19 +340,10 @@ void tree_hunt_fini(struct tree_hunt *h)
 	*h = (struct tree_hunt){0};
 }
 
-/* The kernel's clock, not ours: tests stand ours still. */
-static uint64_t now_usec(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
-}
-
 int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t max_usec,
 	unsigned *ret_n)
 {
-	uint64_t deadline = now_usec() + max_usec;
+	uint64_t deadline = clock_kernel_usec() + max_usec;
 	struct tree_hunt h = {0};
 	int r;
 
@@ -362,7 +354,7 @@ int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t 
 			if (r == 0)
 				break;
 		}
-		if (now_usec() >= deadline) {
+		if (clock_kernel_usec() >= deadline) {
 			r = r < 0 ? r : -ETIME;
 			break;
 		}
@@ -375,7 +367,7 @@ int tree_hunt_all(struct tree *scan, tree_is_prey *is_prey, void *arg, uint64_t 
 
 bool tree_end_children(uint64_t max_usec)
 {
-	uint64_t deadline = now_usec() + max_usec;
+	uint64_t deadline = clock_kernel_usec() + max_usec;
 	unsigned rounds = 0;
 
 	for (;;) {
@@ -389,7 +381,7 @@ bool tree_end_children(uint64_t max_usec)
 		n = list_children(pids, ARRAY_SIZE(pids));
 		for (size_t i = 0; i < n; i++)
 			kill(pids[i], SIGKILL);
-		if (now_usec() >= deadline)
+		if (clock_kernel_usec() >= deadline)
 			return false;
 		if (n == 0) /* a kernel without that file (CONFIG_PROC_CHILDREN) */
 			poll(NULL, 0, 5);

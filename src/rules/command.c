@@ -55,8 +55,7 @@ static int split_all(struct splitter *s, struct words *w)
 	}
 }
 
-/* The name in a ${CALLBACK_NAME} that begins at `p`, or BYTES_NONE. */
-static struct bytes variable_at(const char *p)
+struct bytes command_variable_at(const char *p)
 {
 	const char *end;
 
@@ -73,7 +72,7 @@ static struct bytes variable_at(const char *p)
 static struct bytes first_variable(const char *word)
 {
 	for (const char *p = strchr(word, '$'); p; p = strchr(p + 1, '$')) {
-		struct bytes name = variable_at(p);
+		struct bytes name = command_variable_at(p);
 		if (name.data)
 			return name;
 	}
@@ -114,7 +113,7 @@ static int check_script(const struct words *w, char **ret_reason)
 static int warn_of_options(const struct words *w, char **ret_warning)
 {
 	for (size_t i = 1; i < w->size && strcmp(w->list[i], "--") != 0; i++) {
-		if (!variable_at(w->list[i]).data)
+		if (!command_variable_at(w->list[i]).data)
 			continue;
 		CLEANUP(text_fini) struct text t = TEXT_EMPTY;
 		text_adds(&t, "the argument \"");
@@ -174,7 +173,7 @@ char *command_expand(const char *word, char *const *environment)
 
 	text_adds(&t, ""); /* an argument stays one, even an empty one */
 	while (*word) {
-		struct bytes name = variable_at(word);
+		struct bytes name = command_variable_at(word);
 		if (name.data) {
 			/* What comes in is not looked at again: one pass. */
 			text_adds(&t, look_up(environment, name));

@@ -15,6 +15,8 @@
  */
 int command_split(const char *line, struct words *ret, char **ret_reason,
 	char **ret_warning) MUST_CHECK;
+/* The name in a ${CALLBACK_NAME} that begins at `p`, or BYTES_NONE; a slice of `p`. */
+struct bytes command_variable_at(const char *p);
 /*
  * One argument with its variables replaced; `environment` is NAME=VALUE…, NULL at the
  * end. Owned by the caller; NULL when memory is short.

@@ -85,14 +85,14 @@ struct hook *config_hook(const struct config *c, struct bytes name)
 	return NULL;
 }
 
-struct source *config_build_source(const struct build *b, const struct section *section)
+struct source *config_build_source(const struct section *section)
 {
-	return config_source(b->config, bytes_of(section->name));
+	return section->object;
 }
 
-struct hook *config_build_hook(const struct build *b, const struct section *section)
+struct hook *config_build_hook(const struct section *section)
 {
-	return config_hook(b->config, bytes_of(section->name));
+	return section->object;
 }
 
 static struct source *add_source(struct config *c, const struct section *section)
@@ -130,7 +130,7 @@ static struct hook *add_hook(struct config *c, const struct section *section)
 	return h->name ? h : NULL;
 }
 
-static int convert_section(struct build *b, const struct section *section)
+static int convert_section(struct build *b, struct section *section)
 {
 	void *object = b->config;
 	if (section->kind == SECTION_SOURCE)
@@ -139,6 +139,7 @@ static int convert_section(struct build *b, const struct section *section)
 		object = add_hook(b->config, section);
 	if (!object)
 		return -ENOMEM;
+	section->object = object;
 	size_t n;
 	int r = 0;
 	const struct key *keys = keys_of(section->kind, &n);

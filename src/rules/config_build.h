@@ -13,6 +13,7 @@ struct build {
 	struct config_origins *origins;
 	struct config *config;
 	struct findings findings;
+	size_t n_compared; /* words of On= with words of sources */
 };
 
 /* One key of one section on its way from text to `at`, its place in the struct. */
@@ -42,9 +43,9 @@ void config_check_source(
 void config_check_hook(
 	struct build *b, const struct section *section, const struct hook *hook);
 
-/* The struct of a section: source or hook of that name. */
-struct source *config_build_source(const struct build *b, const struct section *section);
-struct hook *config_build_hook(const struct build *b, const struct section *section);
+/* The struct of a section. */
+struct source *config_build_source(const struct section *section);
+struct hook *config_build_hook(const struct section *section);
 
 /* "Key=VALUE: reason" at the value's place. */
 void config_refuse(struct convert *c, const struct setting_value *v, const char *format,

@@ -5,6 +5,7 @@
  */
 #include "rules/config_build.h"
 
+#include "base/map.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -51,39 +52,61 @@ static int check_daemon(struct build *b)
 		    : -ENOMEM;
 }
 
+/* A source by its path. */
+struct by_path {
+	struct map_entry entry;
+	const char *name;
+};
+
 /* Two sources of one path: a callback could be either's. */
-static void check_path(
-	struct build *b, const struct section *section, const struct source *source)
+static void check_path(struct build *b, struct map *paths, struct by_path *mine,
+	const struct section *section, const struct source *source)
 {
-	for (size_t i = 0; i < b->origins->n_sections; i++) {
-		const struct section *other = &b->origins->sections[i];
-		if (other == section)
-			return;
-		if (other->kind != SECTION_SOURCE)
-			continue;
-		const struct source *theirs = config_build_source(b, other);
-		if (source->path && theirs->path &&
-			strcmp(source->path, theirs->path) == 0)
-			findings_error(&b->findings, settings_of(section, "Path")->at,
-				"Path=%s is that of [Source %s] already",
-				findings_quote(bytes_of(source->path)).text, other->name);
+	if (!source->path)
+		return;
+	struct bytes path = bytes_of(source->path);
+	const struct map_entry *e = map_find(paths, path);
+	if (e)
+		findings_error(&b->findings, settings_of(section, "Path")->at,
+			"Path=%s is that of [Source %s] already",
+			findings_quote(path).text,
+			container_of(e, const struct by_path, entry)->name);
+	else
+		map_put(paths, &mine->entry, path);
+	mine->name = source->name;
+}
+
+static int check_paths(struct build *b)
+{
+	struct map paths;
+	struct by_path *entries = calloc(b->origins->n_sections, sizeof(*entries));
+	int r = entries ? map_init(&paths) : -ENOMEM;
+	for (size_t i = 0; r == 0 && i < b->origins->n_sections; i++) {
+		const struct section *s = &b->origins->sections[i];
+		if (s->kind == SECTION_SOURCE)
+			check_path(b, &paths, &entries[i], s, config_build_source(s));
 	}
+	if (r == 0)
+		map_fini(&paths);
+	free(entries);
+	return r;
 }
 
 int config_check(struct build *b)
 {
 	int r = check_daemon(b);
+	if (r == 0)
+		r = check_paths(b);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < b->origins->n_sections; i++) {
 		const struct section *s = &b->origins->sections[i];
 		if (s->kind == SECTION_SOURCE) {
-			struct source *source = config_build_source(b, s);
-			check_path(b, s, source);
+			struct source *source = config_build_source(s);
 			config_secret_decode(b, s, source);
 			config_check_source(b, s, source);
 		} else if (s->kind == SECTION_HOOK) {
-			config_check_hook(b, s, config_build_hook(b, s));
+			config_check_hook(b, s, config_build_hook(s));
 		}
 	}
 	return 0;

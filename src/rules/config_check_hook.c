@@ -1,18 +1,7 @@
 /* Is a hook complete: has it a command, do its names exist, are its variables its own? */
 #include "rules/config_build.h"
 
-/* interface.md, "What a hook gets": these are ours. */
-static const char *const built_in[] = {"CALLBACK_SOURCE", "CALLBACK_ID",
-	"CALLBACK_STATUS", "CALLBACK_OUTCOME", "CALLBACK_RECEIVED", "CALLBACK_HOOK",
-	"CALLBACK_RUN", "CALLBACK_ATTEMPT", "CALLBACK_TEST"};
-
-static bool is_built_in(struct bytes name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
-		if (bytes_equal(bytes_of(built_in[i]), name))
-			return true;
-	return false;
-}
+#include "rules/command.h"
 
 static bool is_exported(const struct hook *h, struct bytes name)
 {
@@ -40,9 +29,10 @@ static void check_sources(
 		struct bytes name = bytes_of(hook->sources.list[i]);
 		const char *nearest = NULL;
 		size_t best = SIZE_MAX;
-		if (config_source(b->config, name))
+		if (settings_section(b->origins, SECTION_SOURCE, name))
 			continue;
-		for (size_t j = 0; j < b->config->n_sources; j++) {
+		bool told = !findings_full(&b->findings);
+		for (size_t j = 0; told && j < b->config->n_sources; j++) {
 			const char *have = b->config->sources[j]->name;
 			size_t distance = key_distance(name, bytes_of(have));
 			if (distance < best) {
@@ -63,7 +53,7 @@ static void check_names(struct build *b, const struct section *s, const struct h
 	struct bytes value;
 	for (size_t i = 0; i < hook->n_exports; i++) {
 		struct bytes name = bytes_of(hook->exports[i].variable);
-		if (is_built_in(name))
+		if (hook_variable_known(name))
 			findings_error(&b->findings, at,
 				"Export=: %s is built in and cannot be another",
 				hook->exports[i].variable);
@@ -77,7 +67,7 @@ static void check_names(struct build *b, const struct section *s, const struct h
 	for (size_t i = 0; i < hook->environment.size; i++) {
 		struct bytes name = bytes_split(
 			bytes_of(hook->environment.list[i]), '=', &value);
-		if (is_built_in(name))
+		if (hook_variable_known(name))
 			findings_error(&b->findings, at,
 				"Environment=: %.*s is built in and cannot be another",
 				BYTES_FMT(name));
@@ -88,26 +78,15 @@ static void check_names(struct build *b, const struct section *s, const struct h
 	}
 }
 
-/* The name of the ${CALLBACK_...} at `p`; BYTES_NONE when it is none. */
-static struct bytes variable_at(const char *p)
-{
-	static const char start[] = "${CALLBACK_";
-	if (strncmp(p, start, strlen(start)) != 0)
-		return BYTES_NONE;
-	size_t n = strspn(
-		p + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
-	return p[2 + n] == '}' ? (struct bytes){p + 2, n} : BYTES_NONE;
-}
-
 static void check_variables(
 	struct build *b, const struct section *s, const struct hook *hook)
 {
 	for (size_t i = 0; i < hook->exec.size; i++) {
 		const char *p = hook->exec.list[i];
 		while ((p = strchr(p, '$'))) {
-			struct bytes name = variable_at(p++);
-			if (name.data && !is_built_in(name) && !is_exported(hook, name) &&
-				!is_set(hook, name))
+			struct bytes name = command_variable_at(p++);
+			if (name.data && !hook_variable_known(name) &&
+				!is_exported(hook, name) && !is_set(hook, name))
 				findings_warning(&b->findings, settings_of(s, "Exec")->at,
 					"Exec=: ${%.*s} is neither built in nor in "
 					"Export= "
@@ -128,6 +107,98 @@ static void check_statuses(
 				"PermanentExitStatus=: %d is a success", i);
 }
 
+/* What fires for a death is the run's end, not a callback: there is nothing to look at. */
+static void check_on(struct build *b, const struct section *s, const struct hook *hook)
+{
+	if (hook->on_dead && hook->where.size > 0)
+		findings_error(&b->findings, settings_of(s, "Where")->at,
+			"Where= cannot be had beside On=dead: conditions look at a "
+			"callback, and a run that died is none; use a hook of its own");
+	if (hook->on_outcomes >> OUTCOME_LOST & 1)
+		findings_warning(&b->findings, settings_of(s, "On")->at,
+			"On=lost is not supported yet: no job becomes lost");
+}
+
+/* A word of On= held against the words its sources know. */
+struct slip {
+	struct bytes word;
+	bool known;
+	const char *nearest;
+	size_t distance; /* of that one */
+};
+
+#define SLIP_MAX     2       /* letters; farther off it may well be another word */
+#define COMPARED_MAX 1000000 /* advice may cost a second and not more */
+
+static void compare(struct build *b, struct slip *slip, const struct words *words)
+{
+	for (size_t i = 0; i < words->size && !slip->known; i++) {
+		struct bytes have = bytes_of(words->list[i]);
+		b->n_compared++;
+		slip->known = bytes_equal_nocase(have, slip->word);
+		size_t distance = key_distance(slip->word, have);
+		if (distance < slip->distance) {
+			slip->distance = distance;
+			slip->nearest = words->list[i];
+		}
+	}
+}
+
+/* NULL: there is no such source, or no word ever comes of it. */
+static const struct source *nth_source(
+	const struct build *b, const struct hook *hook, size_t i)
+{
+	const struct source *source = NULL;
+	if (hook->sources.size == 0) {
+		source = b->config->sources[i];
+	} else {
+		const struct section *s = settings_section(
+			b->origins, SECTION_SOURCE, bytes_of(hook->sources.list[i]));
+		source = s ? s->object : NULL;
+	}
+	return source && source->status.size > 0 ? source : NULL;
+}
+
+/* False: enough was compared. */
+static bool look_up(struct build *b, const struct hook *hook, struct slip *slip)
+{
+	size_t n = hook->sources.size > 0 ? hook->sources.size : b->config->n_sources;
+	for (size_t i = 0; i < n && !slip->known; i++) {
+		const struct source *source = nth_source(b, hook, i);
+		if (!source)
+			continue;
+		compare(b, slip, &source->success);
+		compare(b, slip, &source->error);
+		compare(b, slip, &source->canceled);
+		compare(b, slip, &source->pending);
+		if (b->n_compared > COMPARED_MAX)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A status may stand in no list and be right; but one that is a slip away from a word that
+ * stands in one will hardly come. Of numbers each is as likely as its neighbour.
+ */
+static void check_slips(struct build *b, const struct section *s, const struct hook *hook)
+{
+	for (size_t i = 0; i < hook->on_statuses.size; i++) {
+		const char *word = hook->on_statuses.list[i];
+		struct slip slip = {.word = bytes_of(word), .distance = SLIP_MAX + 1};
+		if (word[strspn(word, "0123456789")] == '\0')
+			continue;
+		if (!look_up(b, hook, &slip))
+			return;
+		if (!slip.known && slip.nearest)
+			findings_warning(&b->findings, settings_of(s, "On")->at,
+				"On=%s: no list of its sources holds this status; did "
+				"you mean %s?",
+				findings_quote(slip.word).text,
+				findings_quote(bytes_of(slip.nearest)).text);
+	}
+}
+
 void config_check_hook(
 	struct build *b, const struct section *section, const struct hook *hook)
 {
@@ -138,4 +209,6 @@ void config_check_hook(
 	check_names(b, section, hook);
 	check_variables(b, section, hook);
 	check_statuses(b, section, hook);
+	check_on(b, section, hook);
+	check_slips(b, section, hook);
 }

@@ -171,9 +171,6 @@ static void check_signature(
 static void check_urls(
 	struct build *b, const struct section *s, const struct source *source)
 {
-	if (source->status_url && !strstr(source->status_url, "{id}"))
-		findings_error(&b->findings, settings_of(s, "StatusURL")->at,
-			"StatusURL= must hold {id}, which stands for the job's id");
 	const struct setting *upload = settings_of(s, "UploadURL");
 	if (!source->upload_url || upload->values[0].origin != ORIGIN_FILE)
 		return;
@@ -221,6 +218,32 @@ static void check_words(
 	}
 }
 
+/* Read and kept, and nothing comes of it so far. */
+static void warn_of_unbuilt(
+	struct build *b, const struct section *s, const char *key, const char *missing)
+{
+	const struct setting *setting = settings_of(s, key);
+	if (setting->size > 0 && setting->values[0].origin == ORIGIN_FILE)
+		findings_warning(&b->findings, setting->at,
+			"%s= is not supported yet: %s", key, missing);
+}
+
+static void check_asking(
+	struct build *b, const struct section *s, const struct source *source)
+{
+	if (source->status_url && !strstr(source->status_url, "{id}"))
+		findings_error(&b->findings, settings_of(s, "StatusURL")->at,
+			"StatusURL= must hold {id}, which stands for the job's id");
+	else if (source->status_url)
+		warn_of_unbuilt(b, s, "StatusURL",
+			"the sender is not asked for the status of a job");
+	if (source->expect_within_usec)
+		warn_of_unbuilt(b, s, "ExpectWithin",
+			"an expected job that keeps silent is not asked for");
+	if (source->give_up_usec)
+		warn_of_unbuilt(b, s, "GiveUpAfter", "no job becomes lost");
+}
+
 void config_check_source(
 	struct build *b, const struct section *section, const struct source *source)
 {
@@ -234,4 +257,5 @@ void config_check_source(
 			"is signed");
 	check_urls(b, section, source);
 	check_words(b, section, source);
+	check_asking(b, section, source);
 }

@@ -255,7 +255,7 @@ int config_list_convert(struct convert *c)
 	if (c->key->type == KEY_EXEC)
 		return convert_exec(c);
 	if (c->key->type == KEY_ON)
-		c->at = config_build_hook(c->build, c->section);
+		c->at = config_build_hook(c->section);
 	for (size_t i = 0; r == 0 && i < c->setting->size; i++) {
 		const struct setting_value *v = &c->setting->values[i];
 		const char *reason = NULL;

@@ -14,13 +14,6 @@ bool config_secret_handles(enum key_type type)
 	return type == KEY_SECRETS || type == KEY_SECRET || type == KEY_KEY_FILE;
 }
 
-static void wipe(void *data, size_t size)
-{
-	if (data)
-		explicit_bzero(data, size);
-	free(data);
-}
-
 static void tell_warning(
 	struct convert *c, const struct setting_value *v, const char *text)
 {
@@ -68,8 +61,8 @@ static int fill_secret(struct secret *s, const char *file, const char *text, siz
 	s->text = malloc(size + 1);
 	s->data = malloc(size + 1);
 	if (!s->file || !s->text || !s->data) {
-		wipe(s->text, 0);
-		wipe(s->data, 0);
+		bytes_wipe(s->text, 0);
+		bytes_wipe(s->data, 0);
 		free(s->file);
 		*s = (struct secret){0};
 		return -ENOMEM;
@@ -98,7 +91,7 @@ static int read_secret(
 	} else {
 		r = fill_secret(ret, v->text, text, size);
 	}
-	wipe(text, room);
+	bytes_wipe(text, room);
 	return r;
 }
 
@@ -158,7 +151,7 @@ static int convert_key_file(struct convert *c, const struct setting_value *v)
 	if (r == 0 && size == 0)
 		config_refuse(c, v, "the file is empty");
 	if (r == 0)
-		wipe(text, size);
+		bytes_wipe(text, size);
 	char *keep = path ? CONSUME(path) : strdup(v->text);
 	*(char **)c->at = keep;
 	return keep ? 0 : -ENOMEM;

@@ -3,6 +3,30 @@
 
 #include "rules/words.h"
 
+const char *hook_variable_name(enum hook_variable variable)
+{
+	static const char *const names[HOOK_VARIABLE_MAX] = {
+		[HOOK_VARIABLE_SOURCE] = "CALLBACK_SOURCE",
+		[HOOK_VARIABLE_ID] = "CALLBACK_ID",
+		[HOOK_VARIABLE_STATUS] = "CALLBACK_STATUS",
+		[HOOK_VARIABLE_OUTCOME] = "CALLBACK_OUTCOME",
+		[HOOK_VARIABLE_RECEIVED] = "CALLBACK_RECEIVED",
+		[HOOK_VARIABLE_HOOK] = "CALLBACK_HOOK",
+		[HOOK_VARIABLE_RUN] = "CALLBACK_RUN",
+		[HOOK_VARIABLE_ATTEMPT] = "CALLBACK_ATTEMPT",
+		[HOOK_VARIABLE_TEST] = "CALLBACK_TEST",
+	};
+	return names[variable];
+}
+
+bool hook_variable_known(struct bytes name)
+{
+	for (enum hook_variable v = 0; v < HOOK_VARIABLE_MAX; v++)
+		if (bytes_equal(bytes_of(hook_variable_name(v)), name))
+			return true;
+	return false;
+}
+
 void hook_free(struct hook *h)
 {
 	if (!h)

@@ -13,6 +13,20 @@
 
 enum hook_mode { HOOK_EXEC, HOOK_STREAM, HOOK_BATCH, HOOK_SOCKET };
 
+/* What we set ourselves in the environment of a command. */
+enum hook_variable {
+	HOOK_VARIABLE_SOURCE,
+	HOOK_VARIABLE_ID,
+	HOOK_VARIABLE_STATUS,
+	HOOK_VARIABLE_OUTCOME,
+	HOOK_VARIABLE_RECEIVED,
+	HOOK_VARIABLE_HOOK,
+	HOOK_VARIABLE_RUN,
+	HOOK_VARIABLE_ATTEMPT,
+	HOOK_VARIABLE_TEST,
+	HOOK_VARIABLE_MAX,
+};
+
 struct hook_export {
 	char *variable; /* "CALLBACK_SIZE_BYTES" */
 	struct field field;
@@ -29,7 +43,7 @@ struct hook {
 	struct hook_export *exports;
 	size_t n_exports;
 	struct words environment; /* NAME=VALUE */
-	char *working_directory;  /* NULL: the state directory */
+	char *working_directory;  /* NULL: the state directory, that of the start */
 	uint64_t timeout_usec, kill_after_usec;
 	unsigned max_concurrent, retries;
 	uint64_t retry_delay_usec, retry_delay_max_usec;
@@ -38,6 +52,9 @@ struct hook {
 	/* serialize, min_interval, rate_limit, batch_max, socket: with the hooks issue */
 };
 
+/* "CALLBACK_ID" */
+const char *hook_variable_name(enum hook_variable variable);
+bool hook_variable_known(struct bytes name);
 void hook_free(struct hook *h);
 /* Is Source= empty, or does it name this one? */
 bool hook_takes_source(const struct hook *h, const char *source);

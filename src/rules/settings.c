@@ -55,15 +55,55 @@ int settings_put(struct section *s, const char *key, enum origin origin, const c
 	return append(setting, origin, s->at, bytes_of(text));
 }
 
+/* The array moves as it grows: a name leads to a place in it. */
+struct named {
+	struct map_entry entry; /* its key is the section's name */
+	size_t place;
+};
+
+struct section *settings_section(
+	const struct config_origins *o, enum key_section kind, struct bytes name)
+{
+	if (kind == SECTION_DAEMON)
+		return o->n_sections > 0 ? &o->sections[0] : NULL;
+	struct map_entry *e = map_find(&o->names, name);
+	for (; e; e = map_next(e)) {
+		struct section *s =
+			&o->sections[container_of(e, struct named, entry)->place];
+		if (s->kind == kind)
+			return s;
+	}
+	return NULL;
+}
+
+/* 0 or -ENOMEM. */
+static int add_name(struct config_origins *o, const struct section *s)
+{
+	struct named *named = calloc(1, sizeof(*named));
+	if (!named)
+		return -ENOMEM;
+	named->place = o->n_sections;
+	map_put(&o->names, &named->entry, bytes_of(s->name));
+	return 0;
+}
+
+static void free_names(struct config_origins *o)
+{
+	for (size_t i = 1; i < o->n_sections; i++) {
+		struct map_entry *e = map_find(&o->names, bytes_of(o->sections[i].name));
+		map_remove(&o->names, e);
+		free(container_of(e, struct named, entry));
+	}
+	map_fini(&o->names);
+}
+
 /* The section of that kind and name, made when there is none yet; NULL: no memory. */
 static struct section *enter(struct config_origins *o, enum key_section kind,
 	struct bytes name, struct place at)
 {
-	for (size_t i = 0; i < o->n_sections; i++) {
-		struct section *s = &o->sections[i];
-		if (s->kind == kind && bytes_equal(bytes_of(s->name), name))
-			return s;
-	}
+	struct section *known = settings_section(o, kind, name);
+	if (known)
+		return known;
 	struct section *sections = reallocarray(
 		o->sections, o->n_sections + 1, sizeof(*sections));
 	if (!sections)
@@ -74,7 +114,7 @@ static struct section *enter(struct config_origins *o, enum key_section kind,
 	keys_of(kind, &n);
 	s.settings = calloc(n, sizeof(*s.settings));
 	s.name = name.data ? bytes_dup(name) : NULL;
-	if (!s.settings || (name.data && !s.name)) {
+	if (!s.settings || (name.data && (!s.name || add_name(o, &s) < 0))) {
 		free(s.settings);
 		free(s.name);
 		return NULL;
@@ -160,9 +200,10 @@ static void tell_unknown_key(
 			return;
 		}
 	}
-	const char *nearest = key_nearest(kind, name);
+	bool told = !findings_full(f);
+	const char *nearest = told ? key_nearest(kind, name) : NULL;
 	enum key_section there = kind;
-	for (enum key_section k = 0; !nearest && k < SECTION_MAX; k++) {
+	for (enum key_section k = 0; told && !nearest && k < SECTION_MAX; k++) {
 		nearest = key_nearest(k, name);
 		there = k;
 	}
@@ -234,7 +275,9 @@ static int read_text(struct config_origins *o, size_t file, struct bytes text,
 int settings_read(struct config_origins *o, const struct config_text *texts,
 	size_t n_texts, struct findings *findings)
 {
-	int r = 0;
+	int r = map_init(&o->names);
+	if (r < 0)
+		return r;
 	if (!enter(o, SECTION_DAEMON, BYTES_NONE, (struct place){0, 0}))
 		return -ENOMEM;
 	o->files = calloc(n_texts + 1, sizeof(*o->files));
@@ -254,6 +297,7 @@ void settings_free(struct config_origins *o)
 {
 	if (!o)
 		return;
+	free_names(o);
 	for (size_t i = 0; i < o->n_sections; i++) {
 		struct section *s = &o->sections[i];
 		size_t n;

@@ -11,6 +11,7 @@
 #ifndef RULES_SETTINGS_H
 #define RULES_SETTINGS_H
 
+#include "base/map.h"
 #include "rules/findings.h"
 #include "rules/keys.h"
 #include "rules/preset.h"
@@ -37,6 +38,7 @@ struct section {
 	struct place at;
 	struct setting *settings; /* by the place of the key among keys_of(kind) */
 	const struct preset *preset;
+	void *object; /* the struct source or hook it became, the configuration's */
 };
 
 struct config_origins {
@@ -44,6 +46,7 @@ struct config_origins {
 	size_t n_files;
 	struct section *sections; /* [Daemon] is always there, and first */
 	size_t n_sections;
+	struct map names; /* of the sections but [Daemon] */
 };
 
 /* Both: 0 or -ENOMEM; what a person did wrong is in the findings. */
@@ -53,6 +56,9 @@ int settings_complete(struct config_origins *o, const struct config_world *world
 	struct findings *findings) MUST_CHECK;
 void settings_free(struct config_origins *o);
 
+/* NULL: there is none. Of thousands of sections it is found as fast as of two. */
+struct section *settings_section(
+	const struct config_origins *o, enum key_section kind, struct bytes name);
 /* The key must be one of the section's kind. */
 struct setting *settings_of(const struct section *s, const char *key);
 /* The last value, or NULL. */

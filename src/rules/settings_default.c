@@ -124,19 +124,10 @@ static int fill_directories(struct section *daemon, const struct config_world *w
 	return r;
 }
 
-static int fill_dependent(struct config_origins *o, struct section *s)
+static int fill_path(struct section *s)
 {
-	if (s->kind == SECTION_SOURCE && settings_of(s, "Path")->size == 0) {
-		CLEANUP(freep) char *path = text_format("/callback/%s", s->name);
-		return path ? settings_put(s, "Path", ORIGIN_DEFAULT, path) : -ENOMEM;
-	}
-	if (s->kind == SECTION_HOOK && settings_of(s, "WorkingDirectory")->size == 0) {
-		const char *state = settings_text(&o->sections[0], "StateDirectory");
-		if (state[0] != '/') /* told of already, once is enough */
-			return 0;
-		return settings_put(s, "WorkingDirectory", ORIGIN_DEFAULT, state);
-	}
-	return 0;
+	CLEANUP(freep) char *path = text_format("/callback/%s", s->name);
+	return path ? settings_put(s, "Path", ORIGIN_DEFAULT, path) : -ENOMEM;
 }
 
 int settings_complete(struct config_origins *o, const struct config_world *world,
@@ -150,8 +141,9 @@ int settings_complete(struct config_origins *o, const struct config_world *world
 		r = fill(s);
 		if (r == 0 && s->kind == SECTION_DAEMON)
 			r = fill_directories(s, world);
-		if (r == 0)
-			r = fill_dependent(o, s);
+		if (r == 0 && s->kind == SECTION_SOURCE &&
+			settings_of(s, "Path")->size == 0)
+			r = fill_path(s);
 	}
 	return r;
 }

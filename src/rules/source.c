@@ -3,19 +3,12 @@
 
 #include "rules/words.h"
 
-static void wipe(void *data, size_t size)
-{
-	if (data)
-		explicit_bzero(data, size);
-	free(data);
-}
-
 static void secret_fini(struct secret *s)
 {
 	/* One size for both: decoding is done in place and only ever shortens. */
-	wipe(s->data, s->text_size);
-	wipe(s->text, s->text_size);
-	wipe(s->whsec, s->text_size);
+	bytes_wipe(s->data, s->text_size);
+	bytes_wipe(s->text, s->text_size);
+	bytes_wipe(s->whsec, s->text_size);
 	free(s->file);
 }
 

@@ -125,6 +125,15 @@ def test_bad_bodies(d, body):
     assert d.job("s", "x") is None
 
 
+@pytest.mark.parametrize("method,path", [
+    ("PUT", "/v1/jobs/s/x"), ("POST", "/v1/runs/none-1/discard"),
+    ("POST", "/v1/sources/s/test"), ("POST", "/v1/uploads")])
+def test_unknown_members_are_named(d, method, path):
+    answer = d.control(method, path, {"witin\n": "10min"})
+    assert answer.status == 400 and "witin\n" in answer.json["error"]
+    assert d.control("GET", "/v1/jobs").json["jobs"] == []
+
+
 def test_expect_is_idempotent_and_forget(d):
     for within in ({}, {"within": "10min"}, {"within": 5.5}):
         answer = d.control("PUT", "/v1/jobs/s/e", within)
@@ -304,6 +313,13 @@ def test_reload_and_its_problems(d):
     assert answer.status == 422 and len(answer.json["problems"]) >= 2
     r = d.ctl("reload")
     assert r.returncode == 78 and "Bogus" in r.stderr and "Other" in r.stderr
+    # Escaped once, wherever it is told.
+    d.configure(CONFIG + "Bo\x1bgus=1\n")
+    check = [build_directory() / "callbackd", "-n", "-c", str(d.config)]
+    for answer in (d.ctl("reload"), subprocess.run(check, capture_output=True, text=True, timeout=20, check=False)):
+        assert answer.returncode == 78 and "unknown key Bo\\x1Bgus=" in answer.stderr
+    assert "unknown key Bo\\x1Bgus=" in d.control("POST", "/v1/reload").json["problems"][0]
+    until(lambda: "unknown key Bo\\x1Bgus=" in d.stderr)
     send(d, "still")
 
 

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import pty
+import signal
 import subprocess
 import threading
 import time
@@ -77,6 +78,62 @@ def test_help_and_version(fake):
     assert r.returncode == 0 and "--timeout SPAN" in r.stdout
     assert ctl(fake, "--version").stdout.startswith("callbackctl ")
     assert fake.asked == []
+
+
+@pytest.mark.parametrize("size,text", [
+    (0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (197632, "193 KiB"),
+    (1048575, "1.0 MiB"), (1503238553, "1.4 GiB")])
+def test_status_for_people(fake, size, text):
+    error = {"time": "2026-09-01T10:00:00.000000Z", "error": "no room"}
+    status = {**STATUS, "store": {**STATUS["store"], "size_bytes": size}, "last_error": error}
+    fake.routes[("GET", "/v1/status")] = (200, status)
+    lines = ctl(fake, "status").stdout.splitlines()
+    assert any(line.split("  ")[-1].strip() == "healthy, " + text for line in lines)
+    (last,) = [line for line in lines if line.startswith("last error")]
+    assert "2026-09-01 10:00:00" in last and "no room" in last
+
+
+# ---- its own troubles ----
+
+@pytest.mark.parametrize("args", [["status"], ["--json", "status"], ["list"], ["--help"],
+                                  ["--json", "wait", "src/j1"]])
+def test_output_that_cannot_be_written(fake, args):
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [job()], "next": None})
+    fake.routes[("GET", "/v1/jobs/src/j1")] = (200, full())
+    with open("/dev/full", "w", encoding="ascii") as full_disk:
+        r = subprocess.run([CTL, "-s", fake.path, *args], stdout=full_disk, text=True,
+                           stderr=subprocess.PIPE, timeout=20)
+    assert r.returncode == 1 and r.stderr.count("\n") == 1 and "write" in r.stderr
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize("args", [["watch"], ["--json", "watch"], ["wait", "src/j1", "src/j2"]])
+def test_a_reader_that_goes_ends_it_quietly(fake, args, ignored):
+    go = threading.Event()
+
+    def watch(handler, body, query):
+        handler.send_response(200)
+        handler.end_headers()
+        line = json.dumps({"seq": 1, "time": None, "job": job()}).encode() + b"\n"
+        go.wait(10)
+        try:
+            while True:
+                handler.wfile.write(line)
+                time.sleep(0.01)
+        except OSError:
+            handler.close_connection = True
+
+    fake.routes[("GET", "/v1/watch")] = watch
+    fake.routes[("GET", "/v1/jobs/src/j1")] = lambda h, b, q: go.wait(10) and h.answer(200, full())
+    fake.routes[("GET", "/v1/jobs/src/j2")] = lambda h, b, q: time.sleep(30)
+    ignore = lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    p = subprocess.Popen([CTL, "-s", fake.path, *args], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True, restore_signals=not ignored,
+                         preexec_fn=ignore if ignored else None)
+    fake.wait_for(1)
+    p.stdout.close()
+    go.set()
+    assert p.wait(10) == -signal.SIGPIPE and p.stderr.read() == ""
 
 
 def test_nobody_listens(tmp_path):
@@ -255,10 +312,10 @@ def test_wait_timeout(fake):
 def test_wait_timeout_beats_error(fake):
     fake.routes[("GET", "/v1/jobs/src/j1")] = slow_pending
     fake.routes[("GET", "/v1/jobs/src/j2")] = (200, full("j2", "error", "FAILED"))
-    r = ctl(fake, "wait", "src/j1", "src/j2", "--timeout", "1s")
+    r = ctl(fake, "wait", "src/j1", "src/j2", "--timeout", "300ms")
     assert r.returncode == 124 and "src/j2  error" in r.stdout
     fake.routes[("GET", "/v1/jobs/src/j1")] = lambda h, b, q: time.sleep(4)
-    assert ctl(fake, "wait", "src/j1", "--timeout", "1s").returncode == 124  # a deaf daemon
+    assert ctl(fake, "wait", "src/j1", "--timeout", "0").returncode == 124  # a deaf daemon
 
 
 def test_wait_any(fake):
@@ -530,7 +587,7 @@ def test_upload_processing_error(fake, storage, video):
 
 def test_upload_refusal_beats_error_and_timeout(fake, storage, video):
     fake.routes[("GET", "/v1/jobs/src/u1")] = slow_pending
-    r = ctl(fake, "upload", str(video), "--content-type", "a/b", "--timeout", "1s")
+    r = ctl(fake, "upload", str(video), "--content-type", "a/b", "--timeout", "500ms")
     assert r.returncode == 124
     calls = []
 
@@ -543,7 +600,7 @@ def test_upload_refusal_beats_error_and_timeout(fake, storage, video):
                            "public_url": "p", "required_headers": {}})
 
     fake.routes[("POST", "/v1/uploads")] = initiate
-    r = ctl(fake, "upload", str(video), str(video), "--content-type", "a/b", "--timeout", "1s")
+    r = ctl(fake, "upload", str(video), str(video), "--content-type", "a/b", "--timeout", "500ms")
     assert r.returncode == 76 and len(calls) == 2
 
 

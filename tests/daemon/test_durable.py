@@ -163,3 +163,43 @@ def test_kill_9_loses_nothing(run_daemon, tmp_path):
         assert d.job("s", id)["outcome"] == "success"
     until(lambda: not d.runs("?state=waiting") and not d.runs("?state=running"), 60)
     assert d.runs("?state=dead") == []
+
+
+def test_low_disk_is_503_and_told_and_over_when_it_is(run_daemon):
+    d = run_daemon(SOURCE, files=FILES)
+    body = '{"id":"j","status":"completed"}'
+
+    def send():
+        return d.post("/callback/s", body, hmac_hex("s3cret", body))
+
+    d.configure(SOURCE, daemon="MinFreeBytes=900T")
+    assert d.ctl("reload").returncode == 0
+    answer = until(lambda: (a := send()).status == 503 and a)
+    assert int(answer.headers["Retry-After"]) > 0
+    until(lambda: d.request("GET", "/healthz").status == 503)
+    assert "MinFreeBytes=" in d.control("GET", "/v1/status").json["last_error"]["error"]
+    for _ in range(3):
+        assert send().status == 503
+    d.configure(SOURCE, daemon="MinFreeBytes=0")
+    assert d.ctl("reload").returncode == 0
+    until(lambda: send().status == 200)
+    assert d.request("GET", "/healthz").status == 200
+    assert d.stop() == 0
+    assert d.stderr.count("The store cannot commit") == 1
+    assert d.stderr.count("The store commits again") == 1
+
+
+@pytest.mark.parametrize("away", ["removed", "renamed"])
+def test_a_store_without_a_name_answers_nothing(run_daemon, away):
+    """What is written to a file that nobody can open again is not recorded."""
+    d = run_daemon(SOURCE, files=FILES)
+    if away == "removed":
+        shutil.rmtree(d.state)
+    else:
+        os.rename(d.state, d.state + ".old")
+    body = '{"id":"j","status":"completed"}'
+    try:
+        assert d.post("/callback/s", body, hmac_hex("s3cret", body)).status == 503
+    except (OSError, http.client.HTTPException):
+        pass
+    assert d.wait() == 74

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -69,6 +70,16 @@ def test_permanent_exit_status_ends_at_once(run_daemon, recorder):
     send(d, "j")
     (run,) = ended(d, "j")
     assert (run["state"], run["attempt"]) == ("dead", 1)
+
+
+def test_the_state_directory_of_the_start_is_where_a_hook_starts(run_daemon, tmp_path):
+    config = SOURCE + f"[Hook h]\nExec=/bin/sh -c 'pwd >{tmp_path}/seen'\nRetries=0\n"
+    d = run_daemon(config)
+    d.configure(config, daemon="StateDirectory=/nowhere")
+    assert d.ctl("reload").returncode == 0
+    send(d, "j")
+    (run,) = ended(d, "j")
+    assert run["state"] == "done" and (tmp_path / "seen").read_text() == f"{d.state}\n"
 
 
 def test_another_hook_is_told_of_a_death(run_daemon, recorder):
@@ -196,7 +207,87 @@ def test_stop_puts_back_what_takes_longer(run_daemon, tmp_path):
     (tmp_path / "quick").touch()
     d.start()
     (run,) = ended(d, "j")
-    assert (run["state"], run["attempt"]) == ("done", 2)
+    # The stop ended it: that was no attempt of its own.
+    assert (run["state"], run["attempt"]) == ("done", 1)
+
+
+def test_clean_restarts_kill_no_run(run_daemon, tmp_path):
+    config = SOURCE + f"[Hook h]\nExec=/bin/sh -c 'test -e {tmp_path}/quick || exec sleep 100'\nRetries=0\n"
+    d = run_daemon(config, daemon="StopTimeout=0")
+    send(d, "j")
+    for _ in range(5):
+        until(lambda: d.runs("?state=running"))
+        d.restart()
+    (tmp_path / "quick").touch()
+    d.restart()
+    (run,) = ended(d, "j")
+    assert (run["state"], run["attempt"]) == ("done", 1)
+
+
+def test_a_stop_asks_before_it_kills(run_daemon, tmp_path):
+    config = SOURCE + (
+        f"[Hook h]\nExec=/bin/sh -c 'trap \"echo >{tmp_path}/asked; exit 1\" TERM; echo >{tmp_path}/begun; "
+        "sleep 100 & wait'\n"
+    )
+    d = run_daemon(config, daemon="StopTimeout=0")
+    send(d, "j")
+    until((tmp_path / "begun").exists)
+    assert d.stop() == 0
+    assert (tmp_path / "asked").exists()
+
+
+def test_daemon_deaths_are_counted(run_daemon, tmp_path):
+    """A hook that takes its daemon along every time ends as dead: 1 + Retries= and two more."""
+    d = run_daemon(SOURCE + f"[Hook h]\nExec=/bin/sh -c 'echo >>{tmp_path}/starts; exec sleep 100'\nRetries=0\n")
+    send(d, "j")
+    for n in range(1, 4):
+        until(lambda n=n: (tmp_path / "starts").exists() and len((tmp_path / "starts").read_text()) == n)
+        d.kill9()
+        d.start()
+    (run,) = ended(d, "j")
+    assert run["state"] == "dead"
+    assert "ended with the daemon" in run["reason"]
+    assert len((tmp_path / "starts").read_text()) == 3
+
+
+def test_a_due_time_of_a_wrong_clock_is_mended(run_daemon, recorder):
+    recorder.fail(1)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={recorder.exec}\nRetryDelay=1s\nRetryDelayMax=1s\n")
+    send(d, "j")
+    recorder.wait(1)
+    until(lambda: d.runs("?state=waiting"))
+    assert d.stop() == 0
+    with sqlite3.connect(d.state + "/callbackd.db") as db:
+        db.execute("UPDATE run SET due = due + 86400000000")
+    db.close()
+    recorder.fail(0)
+    d.start()
+    recorder.wait(2)
+
+
+def test_a_replay_without_its_hook_is_dead(run_daemon):
+    d = run_daemon(SOURCE + "[Hook h]\nExec=/bin/true\n")
+    send(d, "j")
+    (run,) = ended(d, "j")
+    d.configure(SOURCE)
+    assert d.ctl("reload").returncode == 0
+    assert d.ctl("replay", run["run"]).returncode == 0
+    new = until(lambda: d.runs("?state=dead"))[0]
+    assert (new["replay_of"], new["reason"]) == (run["run"], "no such hook")
+
+
+def test_a_death_is_told_to_hooks_of_its_source_only(run_daemon, recorder):
+    d = run_daemon(
+        SOURCE
+        + "[Source other]\nVerify=none\n[Hook bad]\nExec=/bin/false\nRetries=0\nSource=s\n"
+        + f"[Hook a]\nExec={recorder.exec}\nOn=dead\nSource=other\n"
+        + f"[Hook b]\nExec={recorder.exec}\nOn=dead\nSource=s\n"
+    )
+    send(d, "j")
+    (run,) = recorder.wait(1)
+    assert run.HOOK == "b"
+    assert d.stop() == 0
+    assert len(recorder.all()) == 1
 
 
 def test_a_hook_that_is_gone_leaves_its_runs_dead_and_replayable(run_daemon, recorder):

@@ -173,3 +173,40 @@ def test_ctl_without_a_daemon_is_69(tmp_path):
     )  # fmt: skip
     assert answer.returncode == 69
     assert "none.sock" in answer.stderr and len(answer.stderr.splitlines()) == 1
+
+
+def test_a_storm_of_hangups_does_not_hold_a_stop(run_daemon):
+    d = run_daemon(SOURCE, files=FILES)
+    for _ in range(50):
+        d.signal(signal.SIGHUP)
+    d.signal(signal.SIGTERM)
+    for _ in range(50):
+        try:
+            d.signal(signal.SIGHUP)
+        except ProcessLookupError:
+            break
+    assert d.wait(10) == 0
+    assert d.stderr.count("Configuration reloaded") < 40
+
+
+def test_connections_leave_descriptors_to_hooks(new_daemon):
+    d = new_daemon(SOURCE + "[Hook h]\nExec=/bin/true\nRetries=0\n", files=FILES)
+    d.spawn(limit_descriptors=320)
+    assert d.notify.wait("READY=1", d.process, 10), d.stderr
+    assert "MaxConnections=16384 is lowered to" in d.stderr
+    crowd = [d.connect() for _ in range(300)]
+    body = '{"id":"j","status":"completed"}'
+    for c in crowd[:200]:
+        c.close()
+    until(lambda: _status(d, body) == 200)
+    assert d.ctl("wait", "s/j", "--hooks", "--timeout", "10s").returncode == 0
+    assert {r["state"] for r in d.runs()} == {"done"}
+    for c in crowd:
+        c.close()
+
+
+def _status(d, body):
+    try:
+        return d.post("/callback/s", body, hmac_hex("s3cret", body), timeout=2).status
+    except OSError:
+        return None

@@ -339,3 +339,13 @@ def test_initiates_do_not_hold_up_callbacks(daemon, storage):
         assert len(storage.uploads) == 1  # the second is still being thought about
         slow.settimeout(5)
         assert slow.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_where_does_not_open_a_door_for_unknown_tokens(run_daemon, storage):
+    d = run_daemon(
+        f"[Source s]\nVerify=token\nWhere=/ok=yes\nUploadURL={storage.url}/api/v1/uploads\nAPIKeyFile=key\n",
+        files={"key": "k-upload-test"},
+    )
+    token = "A" * 43
+    assert d.post(f"/callback/s/{token}", {"id": "x", "status": "completed"}).status == 401
+    assert d.post(f"/callback/s/{token}", {"id": "x", "status": "completed", "ok": "yes"}).status == 401

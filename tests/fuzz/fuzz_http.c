@@ -2,7 +2,8 @@
  * The whole connection on arbitrary bytes in arbitrary cuts, over a socketpair. Oracle:
  * each request that reaches the handler is one that llhttp, strict, finds at the same place
  * of the stream, with the same method, target and body; and every request has one end.
- * Input: a byte that seeds the cuts, then the stream.
+ * Input: a byte that seeds the cuts and says how the peer ends and whether a PROXY header
+ * is due, then the stream.
  */
 #include "io/http_private.h"
 
@@ -167,26 +168,25 @@ static void compare(struct bytes stream)
 
 /* --- the wire --- */
 
+static const struct config_limits limits = {.handshake_timeout_usec = 10 * USEC_PER_SEC,
+	.header_timeout_usec = 10 * USEC_PER_SEC,
+	.body_timeout_usec = 120 * USEC_PER_SEC,
+	.keep_alive_timeout_usec = 15 * USEC_PER_SEC,
+	.body_min_rate = 500,
+	.max_connections = 8,
+	.max_header_bytes = 2048,
+	.max_headers = 20,
+	.max_target_bytes = 512,
+	.max_body_bytes = 4096,
+	.max_body_bytes_in_flight = 6000,
+	.max_requests_per_connection = 40};
+
 static void set_up(void)
 {
-	struct config_limits l = {.handshake_timeout_usec = 10 * USEC_PER_SEC,
-		.header_timeout_usec = 10 * USEC_PER_SEC,
-		.body_timeout_usec = 120 * USEC_PER_SEC,
-		.keep_alive_timeout_usec = 15 * USEC_PER_SEC,
-		.body_min_rate = 500,
-		.max_connections = 8,
-		.max_header_bytes = 2048,
-		.max_headers = 20,
-		.max_target_bytes = 512,
-		.max_body_bytes = 4096,
-		.max_body_bytes_in_flight = 6000,
-		.max_requests_per_connection = 40};
-
 	signal(SIGPIPE, SIG_IGN);
 	base = event_base_new();
 	struct http_options o = {base, &handler, NULL, false};
 	CHECK(base && http_server_new(&server, &o) == 0);
-	CHECK(http_server_configure(server, &l, NULL, false) == 0);
 }
 
 static void turn(int fd)
@@ -216,6 +216,20 @@ static void send_all(int fd, struct bytes b, unsigned seed)
 	}
 }
 
+/* Whoever was served had a sound one. */
+static struct bytes behind_proxy_header(struct bytes stream)
+{
+	size_t more = 0;
+
+	if (n_served == 0)
+		return stream;
+	CHECK(stream.size > PROXY_FIXED_BYTES);
+	CHECK(proxy_begin((struct bytes){stream.data, PROXY_FIXED_BYTES}, &more) == 0);
+	CHECK(stream.size > PROXY_FIXED_BYTES + more);
+	return (struct bytes){stream.data + PROXY_FIXED_BYTES + more,
+		stream.size - PROXY_FIXED_BYTES - more};
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -232,6 +246,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	n_served = n_heads = n_ends = 0;
 	refuse_some = data[0] & 1;
+	listener.tcp = data[0] & 4;
+	CHECK(http_server_configure(server, &limits, NULL, listener.tcp) == 0);
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) ==
 		0);
 	conn_accept(&listener, fds[1], (struct sockaddr *)&address, sizeof(address));
@@ -254,6 +270,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(n_heads == n_ends && n_served <= n_heads);
 	CHECK(server->body_bytes == 0 && server->addresses.size == 0);
 	if (!refuse_some) /* with some refused their place in the stream is not known */
-		compare(stream);
+		compare(listener.tcp ? behind_proxy_header(stream) : stream);
 	return 0;
 }

@@ -30,6 +30,8 @@ static struct fixture {
 	char directory[64];
 	unsigned fatal;
 	char what[256];
+	unsigned n_ailments, n_recoveries;
+	char ailment[64];
 	struct store_change *seen; /* the last ones, copied */
 	size_t n_seen, n_calls;
 } fix;
@@ -39,6 +41,16 @@ __attribute__((unused)) static void on_fatal(void *arg, const char *what)
 	(void)arg;
 	fix.fatal++;
 	snprintf(fix.what, sizeof(fix.what), "%s", what);
+}
+
+__attribute__((unused)) static void on_health(void *arg, bool healthy, const char *why)
+{
+	(void)arg;
+	fix.n_recoveries += healthy;
+	fix.n_ailments += !healthy;
+	assert_int_equal(fix.n_ailments, fix.n_recoveries + !healthy); /* by turns */
+	assert_true(healthy == !why);
+	snprintf(fix.ailment, sizeof(fix.ailment), "%s", why ? why : "");
 }
 
 static int open_store(char **ret_error)

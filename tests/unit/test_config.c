@@ -6,15 +6,31 @@
 #include <sys/socket.h>
 #include <syslog.h>
 
-/* A configuration without a word to say about it. */
-static struct config *build(const char *text)
+/* A configuration of which so many keys are not supported yet, and nothing else is said. */
+static struct config *build_unbuilt(const char *text, size_t n_wanted)
 {
 	struct text said = TEXT_EMPTY;
 	const struct config_text one = {"f", bytes_of(text)};
 	struct config *c = build_all(&one, 1, &said, 0);
-	assert_string_equal(said.data ? said.data : "", "");
+	size_t n = 0;
+	for (const char *p = said.data; p && *p; n++) {
+		const char *end = strchr(p, '\n');
+		const char *reason = strstr(p, "= is not supported yet: ");
+		if (!reason)
+			reason = strstr(p, "=lost is not supported yet: ");
+		if (!reason || reason > end)
+			fail_msg("said:\n%s", said.data);
+		p = end + 1;
+	}
+	assert_int_equal(n, n_wanted);
 	text_fini(&said);
 	return c;
+}
+
+/* A configuration without a word to say about it. */
+static struct config *build(const char *text)
+{
+	return build_unbuilt(text, 0);
 }
 
 static void assert_words(const struct words *w, const char *joined)
@@ -114,7 +130,7 @@ static void test_hook_defaults(void **state)
 	assert_false(h->on_dead);
 	assert_int_equal(h->on_statuses.size + h->where.size + h->n_exports, 0);
 	assert_words(&h->exec, "/bin/true");
-	assert_string_equal(h->working_directory, "/var/lib/callbackd");
+	assert_null(h->working_directory);
 	assert_int_equal(h->timeout_usec, 300 * USEC_PER_SEC);
 	assert_int_equal(h->kill_after_usec, 10 * USEC_PER_SEC);
 	assert_int_equal(h->max_concurrent, 4);
@@ -137,7 +153,7 @@ static void test_directories_from_systemd(void **state)
 	struct config *c = build("[Hook h]\nExec=/bin/true\n");
 	assert_string_equal(c->state_directory, "/var/lib/x");
 	assert_string_equal(c->control_socket, "/run/x/control.sock");
-	assert_string_equal(c->hooks[0]->working_directory, "/var/lib/x");
+	assert_null(c->hooks[0]->working_directory);
 	config_unref(c);
 	c = build("[Daemon]\nStateDirectory=/s\nControlSocket=/c\n");
 	assert_string_equal(c->state_directory, "/s");
@@ -176,7 +192,7 @@ static void test_daemon_values(void **state)
 static void test_source_values(void **state)
 {
 	(void)state;
-	struct config *c = build(
+	struct config *c = build_unbuilt(
 		"[Daemon]\nPublicURL=http://h\n[Source a]\nPath=/x/%20\n"
 		"Verify=header hmac\nVerify=token\nSecretFile=s\nSecretFile=crlf\n"
 		"IdField=/a header:X-Id\nIdField=query:id\nStatusField=\n"
@@ -186,7 +202,8 @@ static void test_source_values(void **state)
 		"SignatureEncoding=base64\nSignatureStyle=pairs\nSignatureField=v1\n"
 		"TimestampField=t\nSignedContent={timestamp}.{url}.{body}\n"
 		"Tolerance=90\nReopen=yes\nStatusURL=https://h/{id}/x\n"
-		"GiveUpAfter=infinity\nAPIKeyFile=s\nCAFile=ca\n");
+		"GiveUpAfter=infinity\nAPIKeyFile=s\nCAFile=ca\n",
+		2);
 	struct source *s = c->sources[0];
 	assert_string_equal(s->path, "/x/%20");
 	assert_int_equal(s->verify, VERIFY_HEADER | VERIFY_HMAC | VERIFY_TOKEN);
@@ -347,10 +364,12 @@ static void test_preset_eachlabs(void **state)
 static void test_wants(void **state)
 {
 	(void)state;
-	struct config *c = build(OPEN "[Hook h]\nSource=a\nExec=/bin/true\n"
-				      "On=success Weird\n[Hook any]\nExec=/bin/true\n"
-				      "On=any\n[Hook late]\nExec=/bin/true\n"
-				      "On=lost unreadable\n");
+	struct config *c = build_unbuilt(OPEN
+		"[Hook h]\nSource=a\nExec=/bin/true\n"
+		"On=success Weird\n[Hook any]\nExec=/bin/true\n"
+		"On=any\n[Hook late]\nExec=/bin/true\n"
+		"On=lost unreadable\n",
+		1);
 	const struct hook *h = c->hooks[0], *any = c->hooks[1], *late = c->hooks[2];
 	assert_true(hook_wants(h, "a", OUTCOME_SUCCESS, "COMPLETED"));
 	assert_true(hook_wants(h, "a", OUTCOME_SUCCESS, NULL));
@@ -407,7 +426,7 @@ static void test_print_round_trip(void **state)
 		"Exec=/bin/echo \"a ${CALLBACK_S}\"\nEnvironment=\"A=b c\" D=\\x41\n");
 	CLEANUP(freep) char *first = print(c);
 	config_unref(c);
-	c = build(first);
+	c = build_unbuilt(first, 2); /* ExpectWithin= and GiveUpAfter= are written now */
 	CLEANUP(freep) char *second = print(c);
 	assert_words(&c->listen, "/a|[::1]:1");
 	assert_int_equal(c->sources[0]->canceled.size, 0);

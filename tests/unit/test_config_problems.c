@@ -214,6 +214,8 @@ static const struct complaint errors[] = {
 	{"[Hook h]\nExec=/bin/true\nSuccessExitStatus=3\nPermanentExitStatus=3\n",
 		"3 is a success"},
 	{"[Hook h]\nExec=/bin/true\nWorkingDirectory=srv\n", "absolute path"},
+	{"[Hook h]\nExec=/bin/true\nOn=success dead\nWhere=/a=b\n",
+		"f:4: Where= cannot be had beside On=dead"},
 };
 
 static const struct complaint warnings[] = {
@@ -233,6 +235,18 @@ static const struct complaint warnings[] = {
 		"UploadURL= without Verify=token"},
 	{"[Source a]\nVerify=hmac\nSecretFile=s\nTimestampHeader=X-T\n",
 		"does not cover {timestamp}"},
+	{OPEN "StatusURL=https://h/{id}\n", "f:3: StatusURL= is not supported yet: "},
+	{OPEN "ExpectWithin=1h\n", "f:3: ExpectWithin= is not supported yet: "},
+	{OPEN "GiveUpAfter=infinity\n", "f:3: GiveUpAfter= is not supported yet: "},
+	{"[Hook h]\nExec=/bin/true\nOn=lost error\n",
+		"f:3: On=lost is not supported yet: no job becomes lost"},
+	{"[Source a]\nPreset=eachlabs\nSecretFile=s\n[Hook h]\nExec=/bin/true\n"
+	 "On=COMPELTED\n",
+		"f:6: On=COMPELTED: no list of its sources holds this status; did you "
+		"mean COMPLETED?\n"},
+	{OPEN "[Source b]\nVerify=none\nSuccessValues=shipped\n[Hook h]\nSource=b a\n"
+	      "Exec=/bin/true\nOn=shipd success canceld\nOn=\nOn=Shiped\n",
+		"f:11: On=Shiped: no list"},
 	{"[Hook h]\nExec=/bin/true --size=${CALLBACK_SIZE}\n",
 		"f:2: Exec=: ${CALLBACK_SIZE} is neither built in nor in "
 		"Export="},
@@ -250,6 +264,26 @@ static void test_warnings(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(warnings); i++)
 		assert_one_complaint(&warnings[i], "", 0);
+}
+
+static void test_nothing_to_say(void **state)
+{
+	static const char *const texts[] = {
+		"[Daemon]\nPublicURL=https://h\n[Source a]\nPreset=eachlabs\n",
+		"[Hook h]\nExec=/bin/true\nOn=dead\n",
+		"[Hook h]\nExec=/bin/true\nOn=any\nWhere=/a=b\n",
+		/* raw statuses: of another source, in a list, in none, near an unheard one */
+		OPEN "[Hook h]\nExec=/bin/true\nSource=a\nOn=PUSHED merged Success\n",
+		OPEN "[Source b]\nVerify=none\nSuccessValues=compelted\n"
+		     "[Hook h]\nExec=/bin/true\nOn=COMPELTED\n",
+		OPEN "[Source b]\nVerify=none\nSuccessValues=shipped\n"
+		     "[Hook h]\nExec=/bin/true\nSource=a\nOn=shiped\n",
+		OPEN "SuccessValues=200 204\n[Hook h]\nExec=/bin/true\nOn=201\n",
+		OPEN "StatusField=\n[Hook h]\nExec=/bin/true\nOn=complted\n",
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		assert_says(texts[i], false, 0, "");
 }
 
 static void test_checking_without_credentials(void **state)
@@ -317,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_all_problems_in_order),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_nothing_to_say),
 		cmocka_unit_test(test_checking_without_credentials),
 		cmocka_unit_test(test_environment_is_not_repeated),
 		cmocka_unit_test(test_table),

@@ -235,6 +235,27 @@ static void hooks_say_why_they_did_not_run(void **state)
 	r.state = RUN_DEAD;
 	r.reason = (char[]){"no such hook"};
 	assert_why(&j, &h, "its run is dead: no such hook");
+	r.attempt = 1;
+	r.exit_status = -1; /* counted, and no process came of it */
+	r.reason = (char[]){"could not be started: \033"};
+	assert_why(&j, &h, "its run is dead: could not be started: \\x1B");
+	r.state = RUN_WAITING;
+	assert_why(&j, &h, "its run is waiting: could not be started: \\x1B");
+	r.state = RUN_RUNNING;
+	assert_why(&j, &h, NULL);
+	r.state = RUN_DEAD;
+	r.signal = 9;
+	r.reason = (char[]){"Timeout= passed"};
+	assert_why(&j, &h, NULL);
+	r.signal = -1;
+	r.exit_status = 3;
+	assert_why(&j, &h, NULL);
+	r.attempt = 0; /* ended by a stop of the daemon: put back, not counted */
+	r.state = RUN_WAITING;
+	r.exit_status = -1;
+	r.signal = 15;
+	r.reason = (char[]){"ended because the daemon stopped"};
+	assert_why(&j, &h, "its run is waiting: ended because the daemon stopped");
 	j.n_runs = 0;
 	j.outcome = OUTCOME_ERROR;
 	j.status = error;

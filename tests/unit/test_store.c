@@ -298,6 +298,46 @@ static void test_tokens(void **state)
 	store_op_fini(&get.op);
 }
 
+/* Only whether it may speak at all is asked. */
+static void test_ignored(void **state)
+{
+	struct store_mint mint = {
+		.token_hash = hash_a, .source = "src", .now_usec = clock_wall_usec()};
+	struct store_wish wish = {.hook = "hook", .run = 7};
+	struct store_put p = new_put("evil", "OK", S);
+	struct store_get_job get = {.source = "src", .id = "evil"};
+
+	(void)state;
+	p.ignore = true;
+	p.wishes = &wish;
+	p.n_wishes = 1;
+	assert_int_equal(run(&mint.op, STORE_MINT), 0);
+	uint64_t commits = store_counts(fix.store).commits;
+	assert_int_equal(run(&p.op, STORE_PUT), 0); /* verified by other means */
+	assert_int_equal(p.verdict, STORE_IGNORED);
+	p.token_hash = hash_b;
+	assert_int_equal(run(&p.op, STORE_PUT), 0);
+	assert_int_equal(p.verdict, STORE_UNVERIFIED);
+	p.token_hash = hash_a;
+	assert_int_equal(run(&p.op, STORE_PUT), 0);
+	assert_int_equal(p.verdict, STORE_IGNORED);
+	assert_int_equal(wish.run, 0);
+	assert_int_equal(p.deliveries, 0);
+	assert_int_equal(run(&get.op, STORE_GET_JOB), -ENOENT);
+	assert_int_equal(store_counts(fix.store).commits, commits);
+	assert_int_equal(store_counts(fix.store).callbacks, 0);
+	assert_int_equal(store_counts(fix.store).waiting, 0);
+	/* It did not lock the true id out; that one locks it out. */
+	assert_int_equal(put_token(hash_a, "src", "job", S, ""), STORE_NEW);
+	assert_int_equal(run(&p.op, STORE_PUT), 0);
+	assert_int_equal(p.verdict, STORE_UNVERIFIED);
+	assert_string_equal(p.token_job, "job");
+	p.id = "job";
+	assert_int_equal(run(&p.op, STORE_PUT), 0);
+	assert_int_equal(p.verdict, STORE_IGNORED);
+	assert_int_equal(store_counts(fix.store).callbacks, 1);
+}
+
 static void test_bind_then_callback(void **state)
 {
 	struct store_get_job get;
@@ -585,6 +625,7 @@ int main(void)
 		TEST(test_one_id_two_sources),
 		TEST(test_confirmed),
 		TEST(test_tokens),
+		TEST(test_ignored),
 		TEST(test_bind_then_callback),
 		TEST(test_expect),
 		TEST(test_forget),

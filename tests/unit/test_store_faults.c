@@ -163,6 +163,101 @@ static void test_failed_checkpoint(void **state)
 	assert_true(is_stored("job-79"));
 }
 
+/* ---- Files that have lost their names are the end ---- */
+
+static void command(const char *format, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	assert_int_equal(system(text), 0);
+}
+
+/* What was answered 0 would not be there in the next life. */
+static void expect_gone(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct store_put p = new_put("lost", "OK", OUTCOME_SUCCESS);
+		assert_int_equal(run(&p.op, STORE_PUT), -EIO);
+	}
+	assert_int_equal(fix.fatal, 1);
+	assert_string_equal(
+		fix.what, "the state directory was removed or replaced under the daemon");
+	assert_false(store_healthy(fix.store));
+	close_store();
+	command("rm -rf %s %s.old", fix.directory, fix.directory);
+	fix.fatal = 0;
+	reopen();
+	put_run("before", "hook", true);
+}
+
+static void test_directory_removed(void **state)
+{
+	const char *d = fix.directory;
+
+	(void)state;
+	put_run("before", "hook", true);
+	command("rm -rf %s", d);
+	expect_gone();
+	command("mv %s %s.old", d, d);
+	expect_gone();
+	command("mv %s %s.old && mkdir %s", d, d, d);
+	expect_gone();
+	command("mv %s %s.old && cp -a %s.old %s", d, d, d, d);
+	expect_gone();
+	command("rm %s/callbackd.db", d);
+	expect_gone();
+	command("cp %s/callbackd.db %s/x && mv %s/x %s/callbackd.db", d, d, d, d);
+	expect_gone();
+	command("rm %s/callbackd.db-wal", d);
+	expect_gone();
+	command("mv %s/callbackd.db-wal %s/x && : >%s/callbackd.db-wal", d, d, d);
+	expect_gone();
+}
+
+/* Also one that goes while a commit is under way. */
+static void test_directory_removed_in_commit(void **state)
+{
+	struct store_put p = new_put("lost", "OK", OUTCOME_SUCCESS);
+	bool done = false;
+
+	(void)state;
+	shim.blocked = true;
+	p.op = (struct store_op){.kind = STORE_PUT, .on_done = on_done, .arg = &done};
+	assert_int_equal(store_submit(fix.store, &p.op), 0);
+	while (!shim.waiting)
+		usleep(1000);
+	command("rm -rf %s", fix.directory);
+	shim.blocked = false;
+	while (!done)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_int_equal(p.op.result, -EIO);
+	expect_gone();
+}
+
+/* What is moved and moved back again is no harm, nor is a path by a symbolic link. */
+static void test_directory_still_there(void **state)
+{
+	char link[80];
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s.link", fix.directory);
+	assert_int_equal(symlink(fix.directory, link), 0);
+	fix.options.directory = link;
+	reopen();
+	put_run("a", "hook", true);
+	command("mv %s %s.old && mv %s.old %s", fix.directory, fix.directory,
+		fix.directory, fix.directory);
+	put_run("b", "hook", true);
+	assert_int_equal(fix.fatal, 0);
+	fix.options.directory = fix.directory;
+	reopen();
+	assert_int_equal(unlink(link), 0);
+}
+
 /* Whichever write or sync it is, of log or database: what was answered 0 is there. */
 static void fail_at(int n, bool sync, int error)
 {
@@ -244,8 +339,7 @@ static void test_full_disk(void **state)
 {
 	uint64_t number = put_run("job", "hook", true);
 	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
-	struct store_claim claim = {
-		.hook = "hook", .limit = 4, .max_attempts = 4, .now_usec = INT64_MAX};
+	struct store_claim claim = {.hook = "hook", .limit = 4, .now_usec = INT64_MAX};
 	bool settled = false, claimed = false;
 
 	(void)state;
@@ -263,6 +357,9 @@ static void test_full_disk(void **state)
 		assert_int_equal(run(&ping.op, STORE_PING), 0);
 		assert_false(is_stored("refused"));
 		assert_int_equal(try_put("refused"), -ENOSPC);
+		struct store_put ignored = new_put("ignored", "OK", OUTCOME_SUCCESS);
+		ignored.ignore = true;
+		assert_int_equal(run(&ignored.op, STORE_PUT), 0);
 		usleep(10000);
 	}
 	assert_false(settled || claimed);
@@ -284,6 +381,7 @@ static void test_full_disk(void **state)
 static void test_idle_recovery(void **state)
 {
 	(void)state;
+	usleep(300000); /* it has nothing else to do: it must wake for this alone */
 	shim.write_error = SQLITE_FULL;
 	shim.write_countdown = 1;
 	assert_int_equal(try_put("a"), -ENOSPC);
@@ -291,6 +389,90 @@ static void test_idle_recovery(void **state)
 	for (int i = 0; i < 100 && !store_healthy(fix.store); i++)
 		usleep(10000); /* nothing is asked of it */
 	assert_true(store_healthy(fix.store));
+}
+
+static void assert_health(unsigned n_ailments, unsigned n_recoveries, const char *why)
+{
+	assert_int_equal(fix.n_ailments, n_ailments);
+	assert_int_equal(fix.n_recoveries, n_recoveries);
+	assert_string_equal(fix.ailment, why);
+}
+
+/* Each edge is told once, and before the refusal that it explains. */
+static void test_health_edges(void **state)
+{
+	(void)state;
+	fix.options.on_health = on_health;
+	reopen();
+	put_run("job", "hook", true);
+	assert_health(0, 0, "");
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("a"), -ENOSPC);
+	assert_health(1, 0, "the disk is full");
+	usleep(600000); /* it tries again in vain, twice */
+	assert_int_equal(try_put("b"), -ENOSPC);
+	assert_health(1, 0, "the disk is full");
+	/* Well again with nobody asking: the loop wakes for this alone. */
+	shim.write_countdown = 0;
+	while (!fix.n_recoveries)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_health(1, 1, "");
+	assert_int_equal(try_put("a"), 0);
+	store_set_limits(fix.store, (uint64_t)DAYS(30), UINT64_MAX / 2);
+	while (fix.n_ailments < 2)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_health(2, 1, "less than MinFreeBytes= is free");
+	store_set_limits(fix.store, (uint64_t)DAYS(30), 1);
+	while (fix.n_recoveries < 2)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_health(2, 2, "");
+	/* Both edges are behind us when the loop looks: it is told of both. */
+	bool done = false;
+	struct store_put p = new_put("c", "OK", OUTCOME_SUCCESS);
+	shim.write_countdown = 1;
+	submit(&p.op, STORE_PUT, &done);
+	while (store_healthy(fix.store))
+		usleep(1000);
+	shim.write_countdown = 0;
+	while (!store_healthy(fix.store))
+		usleep(1000);
+	while (!done)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_int_equal(p.op.result, -ENOSPC);
+	assert_health(3, 3, "");
+}
+
+/* What came later is not carried out before: it builds on what came first. */
+static void test_kept_in_order(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_WAITING};
+	struct store_claim claim = {.hook = "hook", .limit = 1, .now_usec = INT64_MAX};
+	struct store_settle again = {.run = number, .attempt = 2, .state = RUN_DONE};
+	bool settled = false, claimed = false, ended = false;
+
+	(void)state;
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	/* In three batches; and then they are tried together, in vain. */
+	submit(&settle.op, STORE_SETTLE, &settled);
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	submit(&claim.op, STORE_CLAIM, &claimed);
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	usleep(300000);
+	submit(&again.op, STORE_SETTLE, &ended);
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	shim.write_countdown = 0;
+	while (!ended)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_true(settled && claimed);
+	assert_int_equal(settle.op.result, 0);
+	assert_int_equal(claim.op.result, 0);
+	assert_int_equal(claim.n_runs, 1);
+	store_op_fini(&claim.op);
+	assert_int_equal(again.op.result, 0);
 }
 
 static void test_close_while_full(void **state)
@@ -312,12 +494,31 @@ static void test_close_while_full(void **state)
 	assert_int_equal(store_recovered(fix.store), 1);
 }
 
+/* A disk that has room again just in time. */
+static void test_close_in_time(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
+	bool settled = false;
+
+	(void)state;
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	submit(&settle.op, STORE_SETTLE, &settled);
+	shim.write_countdown = 0;
+	close_store();
+	assert_true(settled);
+	assert_int_equal(settle.op.result, 0);
+	reopen();
+	assert_int_equal(store_recovered(fix.store), 0);
+}
+
 static void test_low_disk(void **state)
 {
 	uint64_t number = put_run("job", "hook", true);
 	struct store_settle settle = {.run = number, .attempt = 1, .state = RUN_DONE};
-	struct store_claim claim = {
-		.hook = "hook", .limit = 1, .max_attempts = 4, .now_usec = INT64_MAX};
+	struct store_claim claim = {.hook = "hook", .limit = 1, .now_usec = INT64_MAX};
 
 	(void)state;
 	put_run("waits", "hook", false);
@@ -435,6 +636,109 @@ static void test_full_queue(void **state)
 	assert_int_equal(try_put("later"), 0);
 }
 
+/* ---- Answers do not fill the memory nor hold the loop up ---- */
+
+enum { N_ANSWERS = 100 };
+
+static unsigned n_back, n_turn, n_turn_max;
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	n_turn = 0;
+}
+
+static void on_slow_answer(struct store_op *op)
+{
+	assert_ptr_equal(op->arg, (void *)(uintptr_t)n_back); /* in order */
+	assert_int_equal(op->result, 0);
+	n_back++;
+	if (++n_turn > n_turn_max)
+		n_turn_max = n_turn;
+	store_op_fini(op);
+	usleep(2000);
+}
+
+/* How many of them hold results, once the writer has come as far as it will. */
+static unsigned count_answers(const struct store_get_job *gets)
+{
+	unsigned n = 0;
+
+	usleep(1000000);
+	(void)store_counts(fix.store); /* what the writer did is seen from here on */
+	for (unsigned i = 0; i < N_ANSWERS; i++)
+		n += gets[i].n_jobs > 0;
+	return n;
+}
+
+static void ask_often(bool full)
+{
+	static struct store_get_job gets[N_ANSWERS];
+	struct timeval often = {0, 100};
+	struct event *turn = event_new(fix.base, -1, EV_PERSIST, on_turn, NULL);
+	unsigned n;
+
+	n_back = n_turn = n_turn_max = 0;
+	for (uintptr_t i = 0; i < N_ANSWERS; i++) {
+		gets[i] = (struct store_get_job){.source = "src", .id = "fat"};
+		gets[i].op.kind = STORE_GET_JOB;
+		gets[i].op.on_done = on_slow_answer;
+		gets[i].op.arg = (void *)i;
+		assert_int_equal(store_submit(fix.store, &gets[i].op), 0);
+	}
+	/* 1 MiB each: 32 are the most, and those of a batch that was begun before. */
+	n = count_answers(gets);
+	assert_in_range(n, 8, 48);
+	assert_int_equal(store_healthy(fix.store), !full);
+	event_add(turn, &often);
+	while (n_back < N_ANSWERS)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_in_range(n_turn_max, 1, 6);
+	event_free(turn);
+}
+
+static void test_heavy_answers(void **state)
+{
+	static char body[1024 * 1024];
+	struct store_put p = new_put("fat", "OK", OUTCOME_SUCCESS);
+
+	(void)state;
+	p.payload = (struct bytes){body, sizeof(body)};
+	assert_int_equal(run(&p.op, STORE_PUT), 0);
+	ask_often(false);
+	shim.write_error = SQLITE_FULL;
+	shim.write_countdown = 1;
+	assert_int_equal(try_put("refused"), -ENOSPC);
+	ask_often(true);
+	shim.write_countdown = 0;
+	wait_until_healthy(true);
+}
+
+/* Who closes waits for nobody to take the answers. */
+static void test_close_with_heavy_answers(void **state)
+{
+	static char body[1024 * 1024];
+	static struct store_get_job gets[N_ANSWERS];
+	struct store_put p = new_put("fat", "OK", OUTCOME_SUCCESS);
+
+	(void)state;
+	p.payload = (struct bytes){body, sizeof(body)};
+	assert_int_equal(run(&p.op, STORE_PUT), 0);
+	n_back = 0;
+	for (uintptr_t i = 0; i < N_ANSWERS; i++) {
+		gets[i] = (struct store_get_job){.source = "src", .id = "fat"};
+		gets[i].op.kind = STORE_GET_JOB;
+		gets[i].op.on_done = on_slow_answer;
+		gets[i].op.arg = (void *)i;
+		assert_int_equal(store_submit(fix.store, &gets[i].op), 0);
+	}
+	close_store();
+	assert_int_equal(n_back, N_ANSWERS);
+	reopen();
+}
+
 /* ---- SIGKILL ---- */
 
 static int told_fd;
@@ -525,13 +829,21 @@ int main(void)
 		TEST(test_failed_sync),
 		TEST(test_failed_write),
 		TEST(test_failed_checkpoint),
+		TEST(test_directory_removed),
+		TEST(test_directory_removed_in_commit),
+		TEST(test_directory_still_there),
 		TEST(test_every_write),
 		TEST(test_full_disk),
 		TEST(test_idle_recovery),
+		TEST(test_health_edges),
+		TEST(test_kept_in_order),
 		TEST(test_close_while_full),
+		TEST(test_close_in_time),
 		TEST(test_low_disk),
 		TEST(test_small_disk),
 		TEST(test_full_queue),
+		TEST(test_heavy_answers),
+		TEST(test_close_with_heavy_answers),
 		TEST(test_killed),
 	};
 

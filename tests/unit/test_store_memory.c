@@ -65,8 +65,7 @@ static void test_nth_allocation(void **state)
 /* What has happened is told as soon as there is memory. */
 static void test_claim_without_memory(void **state)
 {
-	struct store_claim claim = {
-		.hook = "hook", .limit = 1, .max_attempts = 4, .now_usec = INT64_MAX};
+	struct store_claim claim = {.hook = "hook", .limit = 1, .now_usec = INT64_MAX};
 
 	(void)state;
 	if (!fail_malloc_works())

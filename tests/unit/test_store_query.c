@@ -225,8 +225,7 @@ static void test_live_changes(void **state)
 	assert_int_equal(seen.runs, 1);
 	seen.answered = false;
 	put("src", "job", OUTCOME_SUCCESS, NULL); /* a repeat: no change */
-	struct store_claim c = {
-		.hook = "hook", .limit = 1, .max_attempts = 1, .now_usec = INT64_MAX};
+	struct store_claim c = {.hook = "hook", .limit = 1, .now_usec = INT64_MAX};
 	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
 	store_op_fini(&c.op);
 	assert_int_equal(seen.jobs, 1);
@@ -321,8 +320,7 @@ static void test_retention(void **state)
 	wait_for_jobs(704);
 	struct store_settle s = {.run = ran, .attempt = 1, .state = RUN_WAITING};
 	assert_int_equal(run(&s.op, STORE_SETTLE), -ENOENT); /* it was recovered */
-	struct store_claim c = {
-		.hook = "hook", .limit = 9, .max_attempts = 9, .now_usec = INT64_MAX};
+	struct store_claim c = {.hook = "hook", .limit = 9, .now_usec = INT64_MAX};
 	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
 	assert_int_equal(c.n_runs, 2);
 	store_op_fini(&c.op);

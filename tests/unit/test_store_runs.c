@@ -1,16 +1,12 @@
 /* The store: the life of runs, from claim to replay, and what a restart does to them. */
 #include "store_help.h"
 
-static struct store_claim claim(const char *hook, unsigned limit, unsigned max_attempts,
-	struct store_wish *wishes, size_t n)
+static struct store_claim claim(const char *hook, unsigned limit)
 {
 	struct store_claim c = {
 		.hook = hook,
 		.limit = limit,
-		.max_attempts = max_attempts,
 		.now_usec = clock_steady_usec(),
-		.dead_wishes = wishes,
-		.n_dead_wishes = n,
 	};
 
 	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
@@ -20,7 +16,7 @@ static struct store_claim claim(const char *hook, unsigned limit, unsigned max_a
 /* Claims one and gives back its number, 0 when there was none. */
 static uint64_t claim_one(const char *hook)
 {
-	struct store_claim c = claim(hook, 1, 9, NULL, 0);
+	struct store_claim c = claim(hook, 1);
 	uint64_t number = c.n_runs ? c.runs[0].number : 0;
 
 	store_op_fini(&c.op);
@@ -81,7 +77,7 @@ static void test_claim_and_settle(void **state)
 	p.n_wishes = 1;
 	assert_int_equal(run(&p.op, STORE_PUT), 0);
 	assert_counts(1, 0, 0, 0);
-	struct store_claim c = claim("hook", 4, 2, NULL, 0);
+	struct store_claim c = claim("hook", 4);
 	assert_int_equal(c.n_runs, 1);
 	assert_int_equal(c.next_due_usec, 0);
 	struct store_run *r = &c.runs[0];
@@ -146,20 +142,110 @@ static void test_due_order(void **state)
 	assert_int_equal(due.hooks[1].waiting, 1);
 	store_op_fini(&due.op);
 
-	struct store_claim none = claim("hook", 0, 9, NULL, 0);
+	struct store_claim none = claim("hook", 0);
 	assert_int_equal(none.next_due_usec, now - 20);
 	store_op_fini(&none.op);
-	struct store_claim one = claim("hook", 1, 9, NULL, 0);
+	struct store_claim one = claim("hook", 1);
 	assert_int_equal(one.n_runs, 1);
 	assert_int_equal(one.runs[0].number, b);
 	assert_int_equal(one.runs[0].attempt, 2);
 	assert_int_equal(one.next_due_usec, now - 10);
 	store_op_fini(&one.op);
-	struct store_claim rest = claim("hook", 9, 9, NULL, 0);
+	struct store_claim rest = claim("hook", 9);
 	assert_int_equal(rest.n_runs, 1);
 	assert_int_equal(rest.runs[0].number, a);
 	assert_int_equal(rest.next_due_usec, later);
 	store_op_fini(&rest.op);
+}
+
+static uint64_t put_due(const char *id, int64_t due)
+{
+	uint64_t number = put_run(id, "hook", true);
+
+	assert_int_equal(settle(number, 1, RUN_WAITING, due), 0);
+	return number;
+}
+
+/* What no delay can have chosen was written under a clock that was wrong. */
+static void test_due_too_late(void **state)
+{
+	int64_t now = clock_steady_usec(), latest = now + DAYS(1);
+	uint64_t beyond = put_due("a", now + DAYS(400));
+	uint64_t later = put_due("b", latest);
+	uint64_t due = put_due("c", now - 5);
+	struct store_claim c = {.hook = "hook", .limit = 0, .now_usec = now};
+
+	(void)state;
+	/* Nothing is too late where there is no limit. */
+	c.limit = 9;
+	c.now_usec = now - 10;
+	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
+	assert_int_equal(c.n_runs, 0);
+	store_op_fini(&c.op);
+	/* Behind what is due by right. */
+	c.now_usec = now;
+	c.latest_usec = latest;
+	c.limit = 1;
+	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
+	assert_int_equal(c.n_runs, 1);
+	assert_int_equal(c.runs[0].number, due);
+	assert_int_equal(c.next_due_usec, now); /* that of `beyond` */
+	store_op_fini(&c.op);
+	c.limit = 9;
+	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
+	assert_int_equal(c.n_runs, 1);
+	assert_int_equal(c.runs[0].number, beyond);
+	assert_int_equal(c.runs[0].attempt, 2);
+	assert_int_equal(c.next_due_usec, latest); /* that of `later` itself */
+	store_op_fini(&c.op);
+	assert_run(later, RUN_WAITING, 1);
+	/* The next to be due is never later than that. */
+	assert_int_equal(settle(beyond, 2, RUN_WAITING, latest + 1), 0);
+	assert_int_equal(settle(due, 2, RUN_WAITING, latest + 2), 0);
+	c.limit = 0;
+	c.now_usec = latest;
+	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
+	store_op_fini(&c.op);
+	c.limit = 2;
+	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
+	assert_int_equal(c.n_runs, 2);
+	assert_int_equal(c.runs[0].number, later);
+	assert_int_equal(c.runs[1].number, beyond);
+	assert_int_equal(c.next_due_usec, c.now_usec);
+	store_op_fini(&c.op);
+	c.latest_usec = 0;
+	assert_int_equal(run(&c.op, STORE_CLAIM), 0);
+	assert_int_equal(c.n_runs, 0);
+	assert_int_equal(c.next_due_usec, latest + 2);
+	store_op_fini(&c.op);
+}
+
+/* An attempt that never ran leaves none behind; it is still only that attempt's to say. */
+static void test_uncounted(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle s = {
+		.run = number, .attempt = 1, .state = RUN_WAITING, .uncounted = true};
+
+	(void)state;
+	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	assert_run(number, RUN_WAITING, 0);
+	assert_int_equal(run(&s.op, STORE_SETTLE), -ENOENT);
+	assert_run(number, RUN_WAITING, 0);
+	assert_int_equal(claim_one("hook"), number);
+	assert_int_equal(settle(number, 1, RUN_WAITING, 0), 0);
+	assert_int_equal(claim_one("hook"), number);
+	assert_int_equal(run(&s.op, STORE_SETTLE), -ENOENT); /* that was the first one */
+	s.attempt = 2;
+	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	assert_run(number, RUN_WAITING, 1);
+	/* What ended did run. */
+	assert_int_equal(claim_one("hook"), number);
+	s.state = RUN_DEAD;
+	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	assert_run(number, RUN_DEAD, 2);
+	reopen();
+	assert_run(number, RUN_DEAD, 2);
 }
 
 static void test_dead_letters(void **state)
@@ -180,7 +266,7 @@ static void test_dead_letters(void **state)
 	assert_int_equal(run(&s.op, STORE_SETTLE), 0);
 	assert_int_not_equal(wishes[0].run, 0);
 	assert_counts(1, 0, 0, 1);
-	struct store_claim c = claim("mourn", 1, 9, NULL, 0);
+	struct store_claim c = claim("mourn", 1);
 	assert_int_equal(c.n_runs, 1);
 	assert_string_equal(c.runs[0].job, "job");
 	assert_string_equal(c.runs[0].status, "OK");
@@ -198,32 +284,23 @@ static void test_dead_letters(void **state)
 	assert_counts(0, 0, 0, 3);
 }
 
-static void test_last_attempt_died_with_us(void **state)
+/* It is started again, however often; when that is too often is not the store's to say. */
+static void test_attempt_died_with_us(void **state)
 {
-	struct store_wish wish = {.hook = "mourn"};
 	uint64_t number = put_run("job", "hook", true);
 
 	(void)state;
-	reopen();
-	assert_int_equal(store_recovered(fix.store), 1);
-	assert_run(number, RUN_WAITING, 1);
-	assert_counts(1, 0, 0, 0);
-	struct store_claim c = claim("hook", 1, 2, &wish, 1);
-	assert_int_equal(c.n_runs, 1);
-	assert_int_equal(c.runs[0].attempt, 2);
-	store_op_fini(&c.op);
-	reopen();
-	assert_int_equal(store_recovered(fix.store), 1);
-	c = claim("hook", 1, 2, &wish, 1);
-	assert_int_equal(c.n_runs, 0);
-	assert_int_equal(c.n_died, 1);
-	assert_int_equal(wish.run, 0);
-	store_op_fini(&c.op);
-	assert_run(number, RUN_DEAD, 2);
-	assert_counts(1, 0, 0, 1);
-	assert_int_not_equal(claim_one("mourn"), 0);
-	reopen();
-	assert_counts(1, 0, 0, 1);
+	for (unsigned attempt = 1; attempt < 5; attempt++) {
+		assert_counts(0, 1, 0, 0);
+		reopen();
+		assert_int_equal(store_recovered(fix.store), 1);
+		assert_run(number, RUN_WAITING, attempt);
+		assert_counts(1, 0, 0, 0);
+		struct store_claim c = claim("hook", 1);
+		assert_int_equal(c.n_runs, 1);
+		assert_int_equal(c.runs[0].attempt, attempt + 1);
+		store_op_fini(&c.op);
+	}
 }
 
 static void test_replay_and_discard(void **state)
@@ -240,7 +317,7 @@ static void test_replay_and_discard(void **state)
 	assert_int_equal(settle(number, 1, RUN_DEAD, 0), 0);
 	assert_int_equal(run(&replay.op, STORE_REPLAY), 0);
 	assert_string_equal(replay.hook, "hook");
-	struct store_claim c = claim("hook", 1, 1, NULL, 0);
+	struct store_claim c = claim("hook", 1);
 	assert_int_equal(c.n_runs, 1);
 	assert_string_equal(c.runs[0].id, replay.new_run);
 	assert_int_equal(c.runs[0].attempt, 1);
@@ -304,16 +381,51 @@ static void test_orphans(void **state)
 	store_op_fini(&get.op);
 }
 
+/* Their deaths are told like any other. */
+static void test_orphans_are_mourned(void **state)
+{
+	enum { N = 600 }; /* in two batches */
+	struct store_wish wishes[] = {{.hook = "mourn"}, {.hook = "hook"}};
+	struct store_orphans o = {.hook = "hook",
+		.dead_wishes = wishes,
+		.n_dead_wishes = ARRAY_SIZE(wishes)};
+	char id[16];
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(id, sizeof(id), "job-%u", i);
+		put_run(id, "hook", false);
+	}
+	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
+	assert_int_equal(o.n_died, N);
+	assert_counts(N, 0, 0, N);
+	assert_int_equal(wishes[1].run, 0); /* not of its own deaths */
+	struct store_get_run get = {.run = run_id(wishes[0].run)};
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_string_equal(get.record.hook, "mourn");
+	assert_int_equal(get.record.state, RUN_WAITING);
+	store_op_fini(&get.op);
+	o.hook = "mourn"; /* which nobody is left to tell of */
+	o.n_died = o.n_committed = 0;
+	o.n_dead_wishes = 1;
+	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
+	assert_int_equal(wishes[0].run, 0);
+	assert_counts(0, 0, 0, 2 * N);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(test_claim_and_settle),
 		TEST(test_due_order),
+		TEST(test_due_too_late),
+		TEST(test_uncounted),
 		TEST(test_dead_letters),
-		TEST(test_last_attempt_died_with_us),
+		TEST(test_attempt_died_with_us),
 		TEST(test_replay_and_discard),
 		TEST(test_orphans),
+		TEST(test_orphans_are_mourned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 """What the tests of the daemon from outside share; conftest.py makes fixtures of it."""
 
+from .certificates import certificate
 from .daemon import Answer, Daemon, build_directory
 from .recorder import Recorder, Run
 from .sign import hmac_hex, hmac_text, standard_webhooks, timestamped
@@ -11,6 +12,7 @@ __all__ = [
     "Recorder",
     "Run",
     "build_directory",
+    "certificate",
     "hmac_hex",
     "hmac_text",
     "standard_webhooks",

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -57,12 +58,13 @@ class Daemon:
     """
     One daemon with a directory of its own. `config` is what follows [Daemon]; in it and in
     `daemon` (more lines of that section) @DIR@ and @PORT@ are replaced. `files` are written beside
-    the configuration, 0600: secrets and keys.
+    the configuration, 0600: secrets and keys. `sockets`: more listening (name, socket) to hand over.
     """
 
-    def __init__(self, config, daemon="", files=None, env=None, program="callbackd"):
+    def __init__(self, config, daemon="", files=None, env=None, program="callbackd", sockets=()):
         self.directory = tempfile.mkdtemp(prefix="callbackd-")
         self.listener = bind_tcp()
+        self.sockets = [("callbackd.socket", self.listener), *sockets]
         self.port = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.state = os.path.join(self.directory, "state")
@@ -111,19 +113,25 @@ class Daemon:
             raise AssertionError(f"callbackd is not ready (status {status}):\n{self.stderr}")
         return self
 
-    def spawn(self, *args):
+    def spawn(self, *args, limit_descriptors=None):
         """Starts it without waiting."""
+
+        def limit():
+            if limit_descriptors:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit_descriptors, limit_descriptors))
+
         self.notify.forget()
         with open(self.stderr_path, "ab") as err:
             self.process = spawn(
                 [self._program, "-c", self.config, *args],
-                [("callbackd.socket", self.listener)],
+                self.sockets,
                 self.notify.path,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=err,
                 stderr=err,
                 cwd=self.directory,
+                preexec_fn=limit,
             )
         return self
 
@@ -164,7 +172,8 @@ class Daemon:
                 self.kill9()
                 stopped = False
         self.notify.close()
-        self.listener.close()
+        for _, listener in self.sockets:
+            listener.close()
         shutil.rmtree(self.directory, ignore_errors=True)
         return stopped
 
