@@ -87,8 +87,7 @@ static int open_regular(const char *path, struct stat *ret_st, int *ret_fd)
 		return -errno;
 	if (!S_ISREG(ret_st->st_mode))
 		return NOT_REGULAR;
-	*ret_fd = fd;
-	fd = -1;
+	*ret_fd = take_fd(&fd);
 	return 0;
 }
 

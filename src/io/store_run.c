@@ -93,7 +93,7 @@ int store_add_run(struct store *s, const struct store_new_run *run, uint64_t *re
  * other's deaths for ever. 1 or 0. */
 static int is_in_chain(struct store *s, const char *hook, const struct row *dead)
 {
-	if (strcmp(hook, dead->hook) == 0)
+	if (dead->hook && strcmp(hook, dead->hook) == 0)
 		return 1;
 	for (uint64_t number = dead->dead_of; number;) {
 		CLEANUP(row_fini) struct row row = {.number = 0};

@@ -85,7 +85,7 @@ static bool begins_json(struct bytes text)
 {
 	size_t i = 0;
 
-	while (i < text.size && memchr(" \t\r\n", text.data[i], 4))
+	while (i < text.size && text.data[i] && strchr(" \t\r\n", text.data[i]))
 		i++;
 	return i < text.size && (text.data[i] == '{' || text.data[i] == '[');
 }
@@ -101,7 +101,7 @@ static int parse_inner(struct bytes text, json_t **ret)
 		return r < 0 ? r : 0;
 	}
 	/* base64 of { or [, with or without blanks before it, begins with one of these. */
-	if (text.size < 4 || !memchr("eWICD", text.data[0], 5))
+	if (text.size < 4 || !text.data[0] || !strchr("eWICD", text.data[0]))
 		return 0;
 	CLEANUP(freep) char *plain = malloc(text.size);
 	if (!plain)

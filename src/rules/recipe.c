@@ -5,9 +5,9 @@
  */
 #include "rules/recipe.h"
 
-#define HEADER(n)                                                          \
-	{                                                                  \
-		.kind = FIELD_HEADER, .text = (char *)n, .name = (char *)n \
+#define HEADER(n)                                                              \
+	{                                                                      \
+		.kind = FIELD_HEADER, .text = (char *)(n), .name = (char *)(n) \
 	}
 #define TEXT(t) (char *)(t)
 

@@ -245,7 +245,7 @@ static int sign_standard(const struct source *s, const struct sign_input *in,
 	for (size_t i = 0; recipe_of(VERIFY_STANDARD_WEBHOOKS, i, &recipe); i++)
 		if (i == 0 || (header && strcasecmp(recipe.id_header, header) == 0))
 			chosen = recipe;
-	return sign_hmac(s, &chosen, in, headers, target);
+	return chosen.rule ? sign_hmac(s, &chosen, in, headers, target) : 1;
 }
 
 static int sign_own(const struct source *s, const struct sign_input *in,

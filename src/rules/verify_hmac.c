@@ -202,7 +202,7 @@ static int find_signature(const struct scheme_input *in,
 	char reason[static SCHEME_REASON_SIZE])
 {
 	const char *problem;
-	struct bytes value;
+	struct bytes value = BYTES_NONE;
 	int r;
 
 	if (rule->place.kind == FIELD_HEADER)
