@@ -1,7 +1,8 @@
 #!/bin/sh
 # Sees to it that what the build, the tests or the lint need is there: deps.sh build test
-# full lint (full: servers and scanners that FULL=1 tries). Says and does nothing when it is. On Debian it installs what is missing; elsewhere
-# it says what to install.
+# full lint (full: the servers and scanners that only FULL=1 must have). Says and does
+# nothing when it is. On Debian it installs what is missing; elsewhere it says what to
+# install.
 set -eu
 
 build='gcc make pkg-config libevent-dev libssl-dev libjansson-dev libsystemd-dev
