@@ -187,57 +187,6 @@ static void on_terminate(evutil_socket_t signal_number, short what, void *arg)
 	raise((int)signal_number);
 }
 
-static void leave_at_once(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	log_stop();
-	_exit(EX_IOERR);
-}
-
-/* Nothing of the store may be written any more, nor its handle closed: it would checkpoint. The
- * 503s to those who waited are not on the wire yet: the loop gets a moment for them. */
-static void on_store_failed(void *arg, const char *what)
-{
-	const struct timeval moment = {.tv_usec = 200 * 1000};
-	struct daemon *d = arg;
-
-	log_event(LOG_STORE_FAILED, NULL,
-		"The store failed: %s; exiting so that the next start recovers it", what);
-	if (d->flow.stopping || event_base_once(d->flow.base, -1, EV_TIMEOUT,
-					leave_at_once, d, &moment) < 0)
-		leave_at_once(-1, 0, d);
-}
-
-static void on_store_health(void *arg, bool healthy, const char *why)
-{
-	(void)arg;
-	if (healthy)
-		log_event(LOG_STORE_RESUMED, NULL,
-			"The store commits again; callbacks are accepted");
-	else
-		log_event(LOG_STORE_FULL, NULL,
-			"The store cannot commit: %s; callbacks are answered 503", why);
-}
-
-static void on_changes(void *arg, const struct store_change *changes, size_t n)
-{
-	struct daemon *d = arg;
-
-	feed_on_changes(d->flow.feed, changes, n);
-}
-
-static void on_runner_gone(void *arg)
-{
-	(void)arg;
-	log_event(LOG_RUNNER_GONE, NULL,
-		"The runner process ended; exiting so that the next start puts its runs "
-		"back");
-	log_stop();
-	_exit(EX_OSERR);
-}
-
 /* ---- Reload ---- */
 
 static int reload(void *arg, char **ret_problems)
@@ -327,59 +276,12 @@ static int load_config(struct daemon *d)
 	return 0;
 }
 
-static int open_store(struct daemon *d)
-{
-	struct flow *flow = &d->flow;
-	CLEANUP(freep) char *error = NULL;
-	const struct store_options options = {
-		.directory = flow->config->state_directory,
-		.retention_usec = flow->config->retention_usec,
-		.min_free_bytes = flow->config->min_free_bytes,
-		.on_fatal = on_store_failed,
-		.on_changes = on_changes,
-		.on_health = on_store_health,
-		.arg = d,
-	};
-
-	int r = store_open(&flow->store, flow->base, &options, &error);
-	if (r < 0)
-		return fail(EX_IOERR, "The store cannot be opened: %s",
-			error ? error : strerrordesc_np(-r));
-	struct store_counts c = store_counts(flow->store);
-	log_event(LOG_STORE_OPENED, NULL,
-		"Store %s holds %llu jobs; %llu runs wait, %llu are dead",
-		flow->config->state_directory, (unsigned long long)c.jobs,
-		(unsigned long long)c.waiting, (unsigned long long)c.dead);
-	if (store_recovered(flow->store))
-		log_event(LOG_RUN_RECOVERED, NULL,
-			"%llu runs of a former life are put back and start again",
-			(unsigned long long)store_recovered(flow->store));
-	return 0;
-}
-
 static int start_flow(struct daemon *d)
 {
-	static const struct runner_handlers handlers = {.on_started = dispatch_on_started,
-		.on_exit = dispatch_on_exit,
-		.on_swept = dispatch_on_swept,
-		.on_gone = on_runner_gone};
-	struct flow *flow = &d->flow;
-	int status;
+	CLEANUP(freep) char *error = NULL;
 
-	random_token(flow->test_nonce);
-	flow->state_directory = bytes_dup(bytes_of(flow->config->state_directory));
-	flow->started_usec = clock_wall_usec();
-	if (!flow->state_directory || !(flow->warned = once_new()) ||
-		feed_new(&flow->feed, flow) < 0 ||
-		fetch_pool_new(&flow->fetch, flow->base) < 0)
-		return fail(EX_OSERR, "Out of memory");
-	if ((status = open_store(d)) != 0)
-		return status;
-	if (dispatch_new(&flow->dispatch, flow) < 0 ||
-		runner_attach(flow->runner, flow->base, &handlers, flow->dispatch) < 0 ||
-		runner_sweep(flow->runner, store_name(flow->store)) < 0)
-		return fail(EX_OSERR, "The runner cannot be reached");
-	return 0;
+	int status = flow_start(&d->flow, &error);
+	return status ? fail(status, "%s", error ? error : "out of memory") : 0;
 }
 
 static int open_doors(struct daemon *d)

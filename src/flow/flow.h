@@ -48,6 +48,12 @@ struct flow {
 	char test_nonce[RANDOM_TOKEN_SIZE];
 };
 
+/*
+ * Starts store, feed, fetch and dispatch, and joins the runner, in a record that holds base, config,
+ * config_path and runner. 0, or an exit status of sysexits.h and *ret_error (owned by the caller,
+ * NULL when memory is short). A store or a runner that fails later ends the program from within.
+ */
+int flow_start(struct flow *flow, char **ret_error) MUST_CHECK;
 /* Something that people count happened. At most one wake-up a second comes of it. */
 void flow_moved(struct flow *flow);
 

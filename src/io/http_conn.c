@@ -45,6 +45,12 @@ void conn_set_state(struct http_conn *c, enum conn_state state)
 	c->state = state;
 	if (state == CONN_IDLE) {
 		conn_deadline(c, clock_mono_usec() + idle_usec(c));
+		/* A head must fit (a reload may have changed how large it may be); beyond
+		 * that nothing is read ahead. Not with TLS: what a suspended read leaves in
+		 * OpenSSL's record no event ever fetches; one record is the bound there. */
+		if (!c->ssl)
+			bufferevent_setwatermark(c->bev, EV_READ, 0,
+				(size_t)c->server->limits.max_header_bytes);
 	} else if (state == CONN_HEAD) {
 		conn_deadline(
 			c, clock_mono_usec() + c->server->limits.header_timeout_usec);

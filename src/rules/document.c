@@ -5,78 +5,29 @@
 #include "rules/document.h"
 
 #include "base/codec.h"
+#include "rules/jsontext.h"
 #include "rules/payload_memory.h"
-#include "rules/payload_scan.h"
 
 #include <errno.h>
 
 #define MEMORY_BASE (64u * 1024)
-#define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL)
-
-static const char *problem_of(enum json_error_code code)
-{
-	switch (code) {
-	case json_error_out_of_memory: return "the body would take too much memory";
-	case json_error_duplicate_key: return "the body's JSON holds a key twice";
-	case json_error_invalid_utf8: return "the body is not UTF-8";
-	case json_error_null_byte_in_key: return "a key of the body's JSON holds a NUL";
-	case json_error_numeric_overflow:
-		return "the body's JSON holds a number too large";
-	case json_error_premature_end_of_input: return "the body's JSON is cut short";
-	default: return "the body is no JSON";
-	}
-}
-
-/* 0, 1 with *ret_code, -ENOMEM. */
-static int load(
-	struct bytes text, size_t budget, json_t **ret, enum json_error_code *ret_code)
-{
-	json_error_t error = {0};
-
-	payload_memory_arm(budget);
-	json_t *json = json_loadb(text.data, text.size, PARSE_FLAGS, &error);
-	enum payload_memory memory = payload_memory_disarm();
-	if (json) {
-		*ret = json;
-		return 0;
-	}
-	/* Short memory that is not the body's doing is a 503: the body may be a good one. */
-	if (memory == PAYLOAD_MEMORY_SHORT)
-		return -ENOMEM;
-	*ret_code = memory == PAYLOAD_MEMORY_EXCEEDED ? json_error_out_of_memory
-						      : json_error_code(&error);
-	return 1;
-}
 
 int document_parse(struct bytes text, json_t **ret, const char **ret_problem)
 {
 	static const struct bytes mark = {"\xef\xbb\xbf", 3};
-	size_t budget = text.size * DOCUMENT_MEMORY_FACTOR + MEMORY_BASE;
-	enum json_error_code code;
 
 	if (bytes_starts(text, mark)) { /* RFC 8259, 8.1: may be ignored */
 		text.data += mark.size;
 		text.size -= mark.size;
 	}
-	if (text.size == 0) {
-		*ret_problem = "the body is empty";
-		return 1;
-	}
-	if (!payload_scan_depth(text, DOCUMENT_DEPTH_MAX)) {
-		*ret_problem = "the body's JSON is nested too deeply";
-		return 1;
-	}
-	int r = load(text, budget, ret, &code);
-	if (r == 1 && code == json_error_numeric_overflow) {
-		CLEANUP(text_fini) struct text quoted = TEXT_EMPTY;
-		payload_scan_quote_numbers(text, &quoted);
-		if (quoted.failed)
-			return -ENOMEM;
-		r = load(text_bytes(&quoted), budget, ret, &code);
-	}
-	if (r == 1)
-		*ret_problem = problem_of(code);
-	return r;
+	payload_memory_arm(text.size * DOCUMENT_MEMORY_FACTOR + MEMORY_BASE);
+	int r = jsontext_parse(text, DOCUMENT_DEPTH_MAX, ret, ret_problem);
+	enum payload_memory memory = payload_memory_disarm();
+	/* Short memory that is not the text's doing is a 503: the text may be a good one. */
+	if (r != -ENOMEM || memory != PAYLOAD_MEMORY_EXCEEDED)
+		return r;
+	*ret_problem = "the body would take too much memory";
+	return 1;
 }
 
 void document_init(struct document *d, const struct message *m)
@@ -164,19 +115,27 @@ static int parse_inner(struct bytes text, json_t **ret)
 	return r < 0 ? r : 0;
 }
 
-int document_inner(
-	struct document *d, const char *place, struct bytes text, const json_t **ret)
+int document_recall(const struct document *d, const char *place, const json_t **ret)
 {
-	json_t *json = NULL;
-
 	for (size_t i = 0; i < d->n_inner; i++)
 		if (d->inner[i].text == place) {
 			*ret = d->inner[i].json;
 			return *ret ? 0 : 1;
 		}
+	return 2;
+}
+
+int document_inner(
+	struct document *d, const char *place, struct bytes text, const json_t **ret)
+{
+	json_t *json = NULL;
+	int r = document_recall(d, place, ret);
+
+	if (r < 2)
+		return r;
 	if (d->n_inner == DOCUMENT_INNER_MAX)
 		return 1;
-	int r = parse_inner(text, &json);
+	r = parse_inner(text, &json);
 	if (r < 0)
 		return r;
 	d->inner[d->n_inner++] = (struct document_inner){place, json};

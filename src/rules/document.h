@@ -52,6 +52,9 @@ const struct form *document_form(struct document *d);
  */
 int document_inner(struct document *d, const char *place, struct bytes text,
 	const json_t **ret) MUST_CHECK;
+/* The same, where it was asked for before; 2: it was not, and the text is needed. */
+int document_recall(
+	const struct document *d, const char *place, const json_t **ret) MUST_CHECK;
 
 /* Parses within the limits: 0, 1 with *ret_problem (static text), -ENOMEM. */
 int document_parse(struct bytes text, json_t **ret, const char **ret_problem) MUST_CHECK;

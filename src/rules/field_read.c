@@ -117,8 +117,10 @@ static int walk_form(const struct field *f, struct document *d, const json_t **r
 	int r = (int)form_find(form, bytes_of(f->name), &raw);
 	if (r != MESSAGE_ONCE)
 		return r;
-	r = form_decode(form, raw, &value, &size);
-	if (r == 0)
+	r = document_recall(d, raw.data, &json);
+	if (r == 2)
+		r = form_decode(form, raw, &value, &size);
+	if (r == 0 && value)
 		r = document_inner(d, raw.data, (struct bytes){value, size}, &json);
 	return r == 0 ? walk(d, json, f->pointer, ret) : r;
 }

@@ -66,7 +66,7 @@ def test_wrong_signature_is_401_and_leaves_nothing(run_daemon, headers):
     body = '{"id":"x","status":"completed"}'
     assert d.post("/callback/s", body, headers).status == 401
     assert d.job("s", "x") is None
-    assert "Refused a callback for s" in d.stderr
+    until(lambda: "Refused a callback for s" in d.stderr)
 
 
 def test_answers_of_the_table(run_daemon):
@@ -103,6 +103,7 @@ def test_first_terminal_outcome_wins(run_daemon, recorder):
     for status in ("processing", "failed", "completed", "processing"):
         assert send(d, {"id": "j", "status": status}).status == 200
     assert d.job("s", "j")["outcome"] == "error"
+    recorder.wait(2)
     assert d.stop() == 0
     assert sorted(r.STATUS for r in recorder.all()) == ["failed", "processing"]
     assert "another outcome than the job already has" in d.stderr
@@ -192,7 +193,7 @@ def test_wait_returns_within_50_ms_of_the_callback(run_daemon):
 def test_allow_from(run_daemon):
     d = run_daemon(SOURCE + "AllowFrom=192.0.2.0/24\n", files=FILES)
     assert send(d, {"id": "x", "status": "completed"}).status == 401
-    assert "AllowFrom=" in d.stderr
+    until(lambda: "AllowFrom=" in d.stderr)
 
 
 def test_two_secrets_rotate(run_daemon):

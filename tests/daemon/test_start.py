@@ -193,7 +193,7 @@ def test_connections_leave_descriptors_to_hooks(new_daemon):
     d = new_daemon(SOURCE + "[Hook h]\nExec=/bin/true\nRetries=0\n", files=FILES)
     d.spawn(limit_descriptors=320)
     assert d.notify.wait("READY=1", d.process, 10), d.stderr
-    assert "MaxConnections=16384 is lowered to" in d.stderr
+    until(lambda: "MaxConnections=16384 is lowered to" in d.stderr)
     crowd = [d.connect() for _ in range(300)]
     body = '{"id":"j","status":"completed"}'
     for c in crowd[:200]:

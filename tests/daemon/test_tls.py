@@ -219,3 +219,15 @@ def test_testssl_finds_nothing_of_medium_or_worse(start, tmp_path):
         print(f["severity"], f["id"], f["finding"])
     assert not bad
     assert d.request("GET", "/healthz").status == 200
+
+
+def test_bodies_larger_than_a_record_arrive(start, tmp_path):
+    """16 KiB is a TLS record and was the read's high-water mark: what was left in the record must come too."""
+    d = start("MaxHeaderBytes=1024\n")
+    for size in (100, 5000, 16383, 16384, 16385, 32768, 100000, 1 << 20):
+        body = b"[" + b" " * (size - 2) + b"]"
+        head = "".join(f"{k}: {v}\r\n" for k, v in hmac_hex("s3cret", body).items())
+        with dial(d, trusting(f"{tmp_path}/cert.pem")) as tls:
+            tls.settimeout(5)
+            tls.sendall(f"POST /s HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n{head}\r\n".encode() + body)
+            assert tls.recv(1000).startswith(b"HTTP/1.1 200"), size

@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "fail_malloc.h"
 #include "rules/payload.h"
-#include "rules/payload_scan.h"
 
 #include <stdio.h>
 
@@ -254,8 +253,8 @@ static void test_broken(void **state)
 		{"\"id\"", "no job id"},
 		{"null", "no job id"},
 		/* A number must not become a key by being quoted. */
-		{"{\"id\":1,\"status\":3,99999999999999999999:1}", "too large"},
-		{"{\"id\":1,\"status\":3,99999999999999999999 :1}", "too large"},
+		{"{\"id\":1,\"status\":3,99999999999999999999:1}", "no JSON"},
+		{"{\"id\":1,\"status\":3,99999999999999999999 :1}", "no JSON"},
 		{"{\"id\":1,\"status\":3,\"x\":99999999999999999999.}", "no JSON"},
 		{"{\"id\":1,\"status\":3,\"x\":099999999999999999999}", "no JSON"},
 		{"{\"id\":1,\"status\":3,\"x\":-}", "no JSON"},
@@ -310,33 +309,83 @@ static void test_tolerant(void **state)
 	source_fini(&s);
 }
 
-static void test_quote(void **state)
+/* Numbers: exact, or as they are written; never rounded, never a key. */
+static void test_numbers(void **state)
 {
 	static const struct {
-		const char *before, *after;
+		const char *text;
+		json_type type;
+		const char *shown; /* the string it became */
 	} cases[] = {
-		{"", ""},
-		{"99999999999999999999", "\"99999999999999999999\""},
-		{"[9223372036854775807,9223372036854775808]",
-			"[9223372036854775807,\"9223372036854775808\"]"},
-		{"[-9223372036854775808,-9223372036854775809]",
-			"[-9223372036854775808,\"-9223372036854775809\"]"},
-		{"[1e308,1e309,1.5E+400]", "[1e308,\"1e309\",\"1.5E+400\"]"},
-		{"\"99999999999999999999", "\"99999999999999999999"},
-		{"\"\\", "\"\\"},
-		{"{99999999999999999999\n:1}", "{99999999999999999999\n:1}"},
-		{"99999999999999999999.1.2", "99999999999999999999.1.2"},
-		{"--99999999999999999999", "--99999999999999999999"},
+		{"0", JSON_INTEGER, NULL},
+		{"-0", JSON_INTEGER, NULL},
+		{"9223372036854775807", JSON_INTEGER, NULL},
+		{"-9223372036854775808", JSON_INTEGER, NULL},
+		{"9223372036854775808", JSON_STRING, "9223372036854775808"},
+		{"-9223372036854775809", JSON_STRING, "-9223372036854775809"},
+		{"99999999999999999999", JSON_STRING, "99999999999999999999"},
+		{"1e308", JSON_REAL, NULL},
+		{"1.0", JSON_REAL, NULL},
+		{"0e1", JSON_REAL, NULL},
+		{"1E-400", JSON_REAL, NULL},
+		{"1e309", JSON_STRING, "1e309"},
+		{"-1.5E+400", JSON_STRING, "-1.5E+400"},
 	};
+	static const char *const none[] = {"", "-", "+1", "01", "-01", "1.", ".1", "1.e1",
+		"1e", "1e+", "0x1", "1.2.3", "--1", "1 2", "NaN", "Infinity", "1,"};
+	const char *problem;
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct text out = TEXT_EMPTY;
-		payload_scan_quote_numbers(bytes_of(cases[i].before), &out);
-		assert_false(out.failed);
-		if (!bytes_equal(text_bytes(&out), bytes_of(cases[i].after)))
-			fail_msg("<%s>: <%s>", cases[i].before, out.data);
-		text_fini(&out);
+		json_t *json = payload_parse(bytes_of(cases[i].text), &problem);
+		if (!json || json_typeof(json) != cases[i].type)
+			fail_msg("<%s>", cases[i].text);
+		if (cases[i].shown)
+			assert_string_equal(json_string_value(json), cases[i].shown);
+		json_t *same = json_loads(cases[i].text, JSON_DECODE_ANY, NULL);
+		assert_int_equal(same != NULL, cases[i].shown == NULL);
+		if (same)
+			assert_true(json_equal(json, same));
+		json_decref(same);
+		json_decref(json);
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		if (payload_parse(bytes_of(none[i]), &problem))
+			fail_msg("<%s> is taken", none[i]);
+}
+
+static void test_strings(void **state)
+{
+	static const char *const same[] = {"\"\"", "\"a\\\\b\\/\\\"\\b\\f\\n\\r\\t\"",
+		"\"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\uFFFF\"", "\"\\u0000x\"",
+		"\"\xc3\xa9 \\n \xf0\x9f\x98\x80\"", "{\"k\\u0041\":{\"\\n\":\"\\t\"}}",
+		"{\"\\n012345678901234567890123456789012345678901234567890123456789012345"
+		"6789\":"
+		"\"\\n\"}",
+		" [ true , false , null , { } , [ ] ] "};
+	static const char *const none[] = {"\"", "\"\\", "\"\\x\"", "\"\\u12\"",
+		"\"\\u12g4\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83dx\"",
+		"\"\\ud83d\\u0041\"", "\"\\ud83d\\ud83d\"", "\"\n\"", "\"\x1f\"",
+		"\"\x80\"", "\"\\n\xc3\"", "\"\xed\xa0\x80\"", "'a'", "[1,]", "[,1]",
+		"{\"a\":1,}", "{\"a\"}", "{a:1}", "{1:1}", "[1 2]", "{\"a\":1 \"b\":2}",
+		"tru", "True", "nulll", "[", "{", "]", "{\"a\":1]", "{\"\\u0000\":1}",
+		"{\"a\":1,\"\\u0061\":2}", "\xef\xbb\xbf", "\v1", "/**/1"};
+	const char *problem;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+		json_t *json = payload_parse(bytes_of(same[i]), &problem);
+		json_t *want = json_loads(
+			same[i], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+		assert_non_null(want);
+		if (!json || !json_equal(json, want))
+			fail_msg("<%s>: %s", same[i], json ? "another" : problem);
+		json_decref(want);
+		json_decref(json);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		if (payload_parse(bytes_of(none[i]), &problem))
+			fail_msg("<%s> is taken", none[i]);
 }
 
 static struct bytes repeat(const char *piece, size_t times, const char *tail, char **ret)
@@ -459,7 +508,7 @@ static void test_long_numbers(void **state)
 	(void)state;
 	expect_unreadable(&s, body, "no job id");
 	p[MIB - 2] = '.';
-	expect_unreadable(&s, body, "no JSON");
+	expect_unreadable(&s, body, "cut short");
 	memset(p, '9', MIB - 1);
 	for (size_t i = 30; i < MIB - 1; i += 30)
 		p[i] = '.';
@@ -523,7 +572,8 @@ int main(void)
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_tolerant),
-		cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_memory_budget),
 		cmocka_unit_test(test_budget_is_disarmed),
