@@ -162,7 +162,7 @@ format:
 # --- what must be there --------------------------------------------------------------
 
 deps:
-	@sh tests/deps.sh build test
+	@sh tests/deps.sh build test $(if $(FULL),full)
 lint-deps:
 	@sh tests/deps.sh build test lint
 

@@ -1,13 +1,15 @@
 #!/bin/sh
 # Sees to it that what the build, the tests or the lint need is there: deps.sh build test
-# lint. Says and does nothing when it is. On Debian it installs what is missing; elsewhere
-# it says what to install.
+# full lint (full: the servers and scanners that only FULL=1 must have). Says and does
+# nothing when it is. On Debian it installs what is missing; elsewhere it says what to
+# install.
 set -eu
 
 build='gcc make pkg-config libevent-dev libssl-dev libjansson-dev libsystemd-dev
 	libsqlite3-dev libcurl4-openssl-dev'
 test='libcmocka-dev python3 python3-pytest curl openssl strace procps util-linux
 	systemd-container mmdebstrap'
+full='nginx-light haproxy caddy testssl.sh slowhttptest'
 lint='clang-format clang-tidy mandoc shellcheck systemd'
 
 packages=
@@ -15,6 +17,7 @@ for set in "$@"; do
 	case $set in
 	build) packages="$packages $build" ;;
 	test) packages="$packages $test" ;;
+	full) packages="$packages $full" ;;
 	lint) packages="$packages $lint" ;;
 	*) echo "deps.sh: no such set: $set" >&2 && exit 64 ;;
 	esac

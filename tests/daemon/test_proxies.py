@@ -338,7 +338,7 @@ class Mixed:
 @pytest.mark.timeout(800 if FULL else 60)
 @pytest.mark.parametrize("kind", ["nginx", "caddy", "haproxy"])
 def test_mixed_load_without_one_502(behind, kind):
-    seconds = (600 if kind == "nginx" else 60) if FULL else (4 if kind == "nginx" else 1)
+    seconds = (600 if kind == "nginx" else 60) if FULL else (3 if kind == "nginx" else 1)
     d, proxy = behind(kind)
     with proxy:
         until(lambda: ask(connect(proxy), "GET", "/healthz") == 200, 15)

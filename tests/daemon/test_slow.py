@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from helpers import certificate, until
+from helpers import build_directory, certificate, until
 from helpers.crowd import HonestClient, SlowPeer, cpu_seconds, insecure, memory, suffer, want_descriptors
 from helpers.wire import answers
 
@@ -271,18 +271,13 @@ def test_out_of_descriptors(tls_daemon, spare):
         s.close()
 
 
-def test_max_connections_is_clamped_to_the_descriptors_there_are(new_daemon):
+def test_max_connections_is_clamped_to_the_descriptors_there_are(new_daemon, tmp_path):
     """…and said."""
-    d = new_daemon(SOURCE, files=FILES)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, (1000, hard))
-    try:
-        d.spawn()
-        resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE, (1000, 1000))
-    finally:
-        resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, (hard, hard))
-    assert d.notify.wait("READY=1", d.process, 20), d.stderr
-    until(lambda: "MaxConnections=16384 is lowered to" in d.stderr)
+    few = tmp_path / "few"
+    few.write_text(f'#!/bin/sh\nulimit -n 1000\nexec {build_directory()}/callbackd "$@"\n')
+    few.chmod(0o700)
+    d = new_daemon(SOURCE, files=FILES, program=few).start()
+    until(lambda: "MaxConnections=16384 is lowered to " in d.stderr, what=d.stderr)
 
 
 @pytest.mark.skipif(not FULL or not shutil.which("slowhttptest"), reason="FULL=1 and slowhttptest")

@@ -39,7 +39,7 @@ class Proxy:
         self.kind, self.directory, self.backend = kind, directory, backend
         self.certificate = certificate
         self.port = free_port()
-        self.process = None
+        self.process = self.log = None
 
     def _nginx(self):
         where = f"unix:{self.backend}" if self.backend[0] == "/" else self.backend
@@ -65,7 +65,11 @@ class Proxy:
 
     def _caddy(self):
         site = replaced(
-            manual("caddy"), {"callbacks.example.org": f"http://127.0.0.1:{self.port}", "127.0.0.1:8080": self.backend}
+            manual("caddy"),
+            {
+                "callbacks.example.org {": f"http://127.0.0.1:{self.port} {{\nbind 127.0.0.1",
+                "127.0.0.1:8080": self.backend,
+            },
         )
         config = f"{{\n    admin off\n    auto_https off\n}}\n{site}"
         return ["caddy", "run", "--adapter", "caddyfile", "--config", self._write("Caddyfile", config)]
@@ -98,9 +102,18 @@ class Proxy:
         return path
 
     def __enter__(self):
+        for _ in range(5):
+            if self._start():
+                return self
+            self.port = free_port()  # somebody else was quicker
+        raise AssertionError(self.words())
+
+    def _start(self):
         argv = {
             "nginx": self._nginx, "caddy": self._caddy, "haproxy": self._haproxy, "haproxy-tcp": self._haproxy_tcp,
         }[self.kind]()  # fmt: skip
+        if self.log:
+            self.log.close()
         self.log = open(f"{self.directory}/{self.kind}.log", "wb")
         env = {"HOME": str(self.directory), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         argv[0] = shutil.which(argv[0], path=env["PATH"])
@@ -110,10 +123,12 @@ class Proxy:
         deadline = time.monotonic() + 15
         while True:
             try:
+                if self.process.poll() is not None:
+                    return False
                 socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
-                return self
+                return True
             except OSError:
-                assert self.process.poll() is None and time.monotonic() < deadline, self.words()
+                assert time.monotonic() < deadline, self.words()
                 time.sleep(0.02)
 
     def words(self):
