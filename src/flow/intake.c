@@ -24,7 +24,6 @@ struct intake {
 	struct verify_result verified;
 	struct payload payload;
 	bool has_payload;
-	bool stored; /* and so verified */
 	char *fields;
 	struct store_put put;
 	struct store_wish *wishes;
@@ -52,15 +51,7 @@ void intake_abandon(struct intake *in)
 		intake_free(in);
 }
 
-/*
- * Did the sender prove itself? Of an upload's own token only the store knows, and what Where=
- * leaves alone it is not asked about.
- */
-static bool proven(const struct intake *in)
-{
-	return in->verified.verdict == VERIFY_OK || in->stored;
-}
-
+/* A 200 comes only to who is verified, be it by the store: it may repeat what was sent. */
 static void answer(struct intake *in, int status)
 {
 	CLEANUP(text_fini) struct text body = TEXT_EMPTY;
@@ -68,8 +59,7 @@ static void answer(struct intake *in, int status)
 
 	/* Short memory shall not turn what is stored into a failure: the plain answer then. */
 	if (status == 200)
-		sent = answer_make(in->source, proven(in) ? &in->payload.document : NULL,
-			       &body) == 0
+		sent = answer_make(in->source, &in->payload.document, &body) == 0
 			       ? text_bytes(&body)
 			       : bytes_of("{}");
 	in->on_answer(in->arg, status, sent);
@@ -292,7 +282,6 @@ static void on_stored(struct store_op *op)
 		answer(in, 200);
 		return;
 	}
-	in->stored = true;
 	in->flow->counters.accepted++;
 	if (in->put.verdict != STORE_NEW && in->put.verdict != STORE_MOVED)
 		in->flow->counters.repeated++;

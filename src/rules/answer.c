@@ -14,7 +14,7 @@ static int find_echo(const struct source *s, struct document *d, const json_t **
 	const json_t *json;
 
 	*ret = NULL;
-	if (!s->echo || !d)
+	if (!s->echo)
 		return 0;
 	int r = document_json(d, &json);
 	if (r != 0)

@@ -9,8 +9,8 @@
 #define ANSWER_ECHO_MAX 1024 /* bytes of a value that is repeated */
 
 /*
- * Adds the answer to a verified callback. `d` may be NULL: then what the source's preset would
- * repeat is left out, as it must be for whoever is not verified. 0 or -ENOMEM.
+ * Adds the answer to a callback. It must be verified: what the source's preset wants repeated
+ * comes out of it. 0 or -ENOMEM.
  */
 int answer_make(const struct source *s, struct document *d, struct text *out) MUST_CHECK;
 

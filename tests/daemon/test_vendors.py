@@ -41,6 +41,16 @@ def test_slack_gets_its_challenge_back_once_it_is_verified(run_daemon):
     assert d.job("s", "Ev1")["outcome"] == "success"
 
 
+def test_a_token_only_the_store_could_know_earns_no_challenge(run_daemon):
+    """What Where= leaves alone is answered once the store was asked about the token."""
+    config = "[Source s]\nPreset=slack\nVerify=token\nUploadURL=http://127.0.0.1:9/u\n"
+    d = run_daemon(config)
+    body = {"type": "url_verification", "challenge": "secret?"}
+    answer = d.post("/callback/s/" + "A" * 43, body)
+    assert answer.status == 401
+    assert b"secret?" not in answer.body
+
+
 def test_other_senders_get_no_challenge_back(run_daemon):
     d = run_daemon("[Source s]\nVerify=none\n")
     assert d.post("/callback/s", {"id": "1", "status": "success", "challenge": "x"}).body == b"{}"
