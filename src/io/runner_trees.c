@@ -19,7 +19,8 @@
 #define WAIT_MSEC      20
 #define SWEEP_MAX_USEC (10 * USEC_PER_SEC)
 #define UNSEEN_MAX     8
-#define PATIENCE       500 /* looks, until orphans of others count no more */
+#define CLEAN_LOOKS    16    /* in a row, a millisecond apart, and nobody died in them */
+#define PATIENCE       20000 /* looks, until orphans of others count no more */
 
 int trees_init(struct trees *t, struct cgroup *cgroup)
 {
@@ -279,6 +280,10 @@ static int step_end(struct trees *t, struct tree_entry *e)
 			return WAIT_MSEC;
 		if (wait > 0)
 			return wait;
+		/* Who forks and dies may be between two lives for a look or two, and his
+		 * last body not yet ours to bury. */
+		if (e->hunt.clean < CLEAN_LOOKS)
+			return 1;
 		if (!e->exited)
 			return WAIT_MSEC; /* to be reaped: that wakes us */
 	}
