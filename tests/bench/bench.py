@@ -35,7 +35,7 @@ class Ours:
     name = "callbackd (verified, fdatasync before 200)"
 
     def __enter__(self):
-        self.daemon = Daemon(SOURCE, daemon="LogLevel=warning", files={"secret": SECRET}).start()
+        self.daemon = Daemon(SOURCE, daemon="LogLevel=warning\nMaxRequestsPerConnection=1000000000", files={"secret": SECRET}).start()
         self.port = self.daemon.port
         return self
 
