@@ -191,11 +191,12 @@ static void on_answer(void *arg, const struct client_answer *a)
 {
 	struct waiting *w = arg;
 
+	if (a->failure == CLIENT_OK)
+		w->group->reached = true;
 	if (a->failure != CLIENT_OK || a->status == 503) {
 		on_away(w, a);
 		return;
 	}
-	w->group->reached = true;
 	w->group->away = 0;
 	if (a->status == 404)
 		ask_again(w);

@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler
 class FakeControl:
     """routes: {(method, path without query): function(handler, body, query) or (status, json)}"""
 
-    def __init__(self, path):
+    def __init__(self, path, routes=None):
         self.path = path
         self.asked = []
-        self.routes = {}
+        self.routes = routes or {}  # who is asked at once must know them at once
         self.connections = []
         self.lock = threading.Condition()
         fake = self

@@ -352,15 +352,23 @@ def test_wait_outlives_a_restart(fake, tmp_path):
     fake.routes[("GET", "/v1/jobs/src/j0")] = (200, full("j0"))
     p = subprocess.Popen([CTL, "-s", fake.path, "wait", "src/j0", "src/j1"],
                          stdout=subprocess.PIPE, text=True)
-    fake.wait_for(3)
+    fake.wait_for(4)  # j1 again: its 503 has arrived
     fake.close()
     time.sleep(1)
-    again = FakeControl(fake.path)
-    again.routes[("GET", "/v1/jobs/src/j1")] = (200, full())
+    # j0's answer may have been cut off with the first server: it is asked for again
+    again = FakeControl(fake.path, {("GET", "/v1/jobs/src/j0"): (200, full("j0")),
+                                    ("GET", "/v1/jobs/src/j1"): (200, full())})
     assert p.communicate(timeout=20)[0].endswith("src/j1  success  COMPLETED\n")
     assert p.returncode == 0
     again.close()
     fake.server = again.server
+
+
+def test_a_daemon_that_is_starting_is_waited_for(fake):
+    answers = [(503, {"error": "the daemon is starting"}), (200, full())]
+    fake.routes[("GET", "/v1/jobs/src/j1")] = lambda h, body, query: h.answer(*answers.pop(0))
+    r = ctl(fake, "wait", "src/j1")
+    assert r.returncode == 0 and r.stdout.endswith("src/j1  success  COMPLETED\n")
 
 
 def test_wait_many(fake):
