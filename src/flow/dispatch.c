@@ -10,8 +10,6 @@
 
 /* One claim brings at most this many payloads into memory. */
 #define CLAIM_MAX 64
-/* What failed for want of memory is tried again after this. */
-#define SHORTAGE_USEC USEC_PER_SEC
 
 static void arm(struct dispatch *d);
 
@@ -179,6 +177,8 @@ static void arm(struct dispatch *d)
 	int64_t next = 0;
 	struct lane *l;
 
+	if (d->flow->stopping)
+		return; /* the timer is the stop's end now */
 	if (d->ask_later)
 		next = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
 

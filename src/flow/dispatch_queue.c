@@ -6,9 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* A claim that failed (disk full) is tried again after this. */
-#define CLAIM_RETRY_USEC USEC_PER_SEC
-
 /* ---- Claiming ---- */
 
 static void end_claim(struct lane *l)
@@ -56,7 +53,7 @@ static void on_claimed(struct store_op *op)
 	if (op->result == 0)
 		l->next_due_usec = c->next_due_usec;
 	else if (op->result != -ECANCELED)
-		l->next_due_usec = clock_steady_usec() + (int64_t)CLAIM_RETRY_USEC;
+		l->next_due_usec = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
 	if (l->woken)
 		l->next_due_usec = clock_steady_usec();
 	for (size_t i = 0; op->result == 0 && i < c->n_runs; i++) {

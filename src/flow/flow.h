@@ -1,11 +1,13 @@
 /*
  * What the life of a callback needs at hand: the parts that callbackd.c declares and
- * starts, in one record that every part of this floor and of api gets a pointer to.
- * Nobody but callbackd.c and reload writes to it.
+ * starts, in one record that every part of this floor and of api gets a pointer to. Each
+ * member is written by one place: callbackd.c and flow_start() at the start, the reload
+ * (config), the pulse (moved), and the parts their own (counters, uploads).
  */
 #ifndef FLOW_FLOW_H
 #define FLOW_FLOW_H
 
+#include "base/macros.h"
 #include "base/random.h"
 #include "io/fetch.h"
 #include "io/runner.h"
@@ -18,6 +20,10 @@ struct once;
 struct upload;
 
 struct event;
+
+/* What we ourselves lacked (descriptors, memory, room on the disk) is looked for again after
+ * this; the hook is not to blame. */
+#define SHORTAGE_USEC USEC_PER_SEC
 
 struct flow_counters { /* since start */
 	uint64_t accepted, repeated, refused, unverified, unavailable, unreadable;

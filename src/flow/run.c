@@ -16,8 +16,6 @@
 
 /* How long a background child may hold the pipes after the main process is gone. */
 #define DRAIN_GRACE_USEC (500 * USEC_PER_MSEC)
-/* What we ourselves lacked (descriptors, memory) is looked for again after this. */
-#define SHORTAGE_USEC USEC_PER_SEC
 /* A daemon that stops does not wait longer than this for hooks that were told to end. */
 #define STOP_KILL_AFTER_USEC (10 * USEC_PER_SEC)
 /*
@@ -60,6 +58,13 @@ struct run {
 };
 
 static void settle(struct run *r);
+
+/* What we or the machine lack for the moment: no fault of the hook's, and it will pass. */
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN ||
+	       error == ENOBUFS;
+}
 
 uint64_t run_tag(const struct run *r)
 {
@@ -105,7 +110,7 @@ static bool is_success(const struct run *r)
 
 static void describe_failure(struct run *r)
 {
-	char text[32];
+	const char *name;
 
 	if (r->reason[0])
 		return;
@@ -114,13 +119,12 @@ static void describe_failure(struct run *r)
 			r->reason, sizeof(r->reason), "ended because the daemon stopped");
 	else if (r->ended_by == THE_TIMEOUT)
 		snprintf(r->reason, sizeof(r->reason), "Timeout= passed");
-	else if (WIFSIGNALED(r->wait_status))
-		snprintf(r->reason, sizeof(r->reason), "killed by signal %s",
-			sigabbrev_np(WTERMSIG(r->wait_status))
-				? sigabbrev_np(WTERMSIG(r->wait_status))
-				: (snprintf(text, sizeof(text), "%d",
-					   WTERMSIG(r->wait_status)),
-					  text));
+	else if (WIFSIGNALED(r->wait_status) &&
+		 (name = sigabbrev_np(WTERMSIG(r->wait_status))))
+		snprintf(r->reason, sizeof(r->reason), "killed by signal %s", name);
+	else if (WIFSIGNALED(r->wait_status)) /* a real-time signal has no name */
+		snprintf(r->reason, sizeof(r->reason), "killed by signal %d",
+			WTERMSIG(r->wait_status));
 	else
 		snprintf(r->reason, sizeof(r->reason), "exit status %d",
 			WEXITSTATUS(r->wait_status));
@@ -316,7 +320,7 @@ void run_on_started(struct run *r, int error)
 	if (error) {
 		snprintf(r->reason, sizeof(r->reason), "no process could be made: %s",
 			strerrordesc_np(error));
-		r->shortage = true;
+		r->shortage = is_shortage(error);
 		settle(r);
 		return;
 	}
@@ -486,7 +490,7 @@ int run_start(struct flow *flow, const struct hook *hook, const struct store_run
 	if (e < 0) {
 		snprintf(r->reason, sizeof(r->reason), "could not be started: %s",
 			strerrordesc_np(-e));
-		r->shortage = true;
+		r->shortage = is_shortage(-e);
 		fail_soon(r);
 	} else
 		log_event(LOG_RUN_STARTED, &r->fields,
