@@ -10,6 +10,7 @@
 #include "api/reload.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "flow/once.h"
@@ -387,6 +388,7 @@ static void leave(struct daemon *d)
 		feed_free(flow->feed);
 	if (flow->fetch)
 		fetch_pool_free(flow->fetch);
+	ask_free(flow->ask);
 	upload_end(flow);
 	once_free(flow->warned);
 	free(flow->state_directory);

@@ -3,7 +3,9 @@
  * one # EOF at the end.
  */
 #include "api/call.h"
+#include "base/clock.h"
 #include "base/text.h"
+#include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "io/log.h"
@@ -71,6 +73,8 @@ static void add_runs(struct text *t, const struct store_counts *n, const struct 
 static void add_store(struct text *t, const struct store_counts *n, const struct flow *f)
 {
 	gauge(t, "jobs", "Jobs in the store.", n->jobs);
+	gauge(t, "jobs_asked_for", "Jobs that their source is to be asked for.",
+		n->asking);
 	gauge(t, "jobs_pending", "Jobs without a terminal outcome.", n->pending);
 	gauge(t, "store_healthy", "1 while the store can commit.",
 		store_healthy(f->store));
@@ -80,6 +84,42 @@ static void add_store(struct text *t, const struct store_counts *n, const struct
 		     "# HELP callbackd_store_size_bytes Size of the store's files.\n");
 	text_addf(t, "callbackd_store_size_bytes %llu\n", (unsigned long long)n->bytes);
 	counter(t, "store_commits", "Transactions committed.", n->commits);
+}
+
+/* Of each source that can be asked. */
+static void add_questions(struct text *t, const struct flow *f)
+{
+	const struct config *c = f->config;
+	int64_t now = clock_steady_usec();
+	struct ask_state state;
+
+	counter_begin(t, "questions", "Questions put at StatusURL.");
+	for (size_t i = 0; i < c->n_sources; i++) {
+		if (!source_answers(c->sources[i]))
+			continue;
+		ask_look(f->ask, c->sources[i]->name, &state);
+		sample(t, "questions_total", "source", c->sources[i]->name, state.asked);
+	}
+	counter_begin(t, "questions_failed", "Those that told nothing of the job.");
+	for (size_t i = 0; i < c->n_sources; i++) {
+		if (!source_answers(c->sources[i]))
+			continue;
+		ask_look(f->ask, c->sources[i]->name, &state);
+		sample(t, "questions_failed_total", "source", c->sources[i]->name,
+			state.failed);
+	}
+	text_adds(t, "# TYPE callbackd_questions_overdue_seconds gauge\n"
+		     "# UNIT callbackd_questions_overdue_seconds seconds\n"
+		     "# HELP callbackd_questions_overdue_seconds For how long the first "
+		     "in line has been due.\n");
+	for (size_t i = 0; i < c->n_sources; i++) {
+		if (!source_answers(c->sources[i]))
+			continue;
+		ask_look(f->ask, c->sources[i]->name, &state);
+		bool overdue = state.next_usec && state.next_usec < now;
+		sample(t, "questions_overdue_seconds", "source", c->sources[i]->name,
+			overdue ? (uint64_t)(now - state.next_usec) / USEC_PER_SEC : 0);
+	}
 }
 
 void control_misc_metrics(struct call *c)
@@ -99,6 +139,7 @@ void control_misc_metrics(struct call *c)
 	add_callbacks(&t, &f->counters);
 	add_runs(&t, &n, f);
 	add_store(&t, &n, f);
+	add_questions(&t, f);
 	gauge(&t, "control_waits", "Long polls and watchers.", feed_waiting(f->feed));
 	counter(&t, "log_dropped", "Log records dropped.", log_dropped());
 	text_adds(&t, "# EOF\n");

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "flow/ask.h"
 #include "flow/expect.h"
 #include "flow/initiate.h"
 #include "io/log.h"
@@ -165,6 +166,7 @@ static void on_bound(struct store_op *op)
 		log_event(LOG_UPLOAD_INITIATED, &fields,
 			"Upload initiated at %s, its callback is expected",
 			u->source->name);
+		ask_wake(u->flow->ask, u->source->name, u->bind.ask_at_usec);
 		set_answer(u, 200, json_incref(u->initiated.json));
 	}
 	store_op_fini(op);
@@ -264,21 +266,11 @@ static void on_answer(void *arg, const struct fetch_answer *answer)
 	}
 }
 
-/* A key with a line end or a NUL in it would be cut, or become two headers. */
-static char *key_header(const struct source *s)
-{
-	const struct secret *key = s->api_key;
-
-	if (memchr(key->text, '\0', key->text_size))
-		return NULL;
-	return text_format("%s: %.*s", s->api_key_header, (int)key->text_size,
-		(const char *)key->text);
-}
-
 static int ask_service(struct upload *u)
 {
 	const struct source *s = u->source;
-	char *key = s->api_key ? key_header(s) : NULL;
+	char *key = NULL;
+	int r = source_key_header(s, &key);
 	const char *const headers[] = {
 		"Content-Type: application/json", "Accept: application/json", key, NULL};
 	const struct fetch_request request = {
@@ -290,14 +282,10 @@ static int ask_service(struct upload *u)
 		.max_bytes = ANSWER_MAX_BYTES,
 	};
 	struct fetch *f;
-	int r;
 
-	if (s->api_key && !key)
-		return -EINVAL;
-	r = fetch_start(u->flow->fetch, &request, on_answer, u, &f);
-	if (key)
-		explicit_bzero(key, strlen(key));
-	free(key);
+	if (!r)
+		r = fetch_start(u->flow->fetch, &request, on_answer, u, &f);
+	bytes_wipe(key, key ? strlen(key) : 0);
 	return r;
 }
 
