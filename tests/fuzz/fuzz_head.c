@@ -95,12 +95,15 @@ static void try_head(struct bytes input)
 	struct bytes text = {input.data, (size_t)end};
 	int status = head_check(text, &limits, headers, &h, &reason);
 	if (status) {
-		CHECK(reason && (status == 400 || status == 414 || status == 415 ||
-					status == 417 || status == 431));
+		CHECK(reason && (status == 400 || status == 404 || status == 414 ||
+					status == 415 || status == 417 || status == 431));
 		return;
 	}
 	CHECK(!(h.chunked && h.has_length) && h.message.n_headers <= 32);
-	CHECK(h.message.path.size > 0 && h.message.path.data[0] == '/');
+	CHECK(h.message.path.size > 0 &&
+		(h.message.path.data[0] == '/' ||
+			(bytes_equal(h.message.path, bytes_of("*")) &&
+				bytes_equal(h.message.method, bytes_of("OPTIONS")))));
 	int number = llhttp_number(h.message.method);
 	if (number < 0)
 		return;
