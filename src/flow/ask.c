@@ -190,6 +190,12 @@ static void look(struct desk *d, size_t n, int64_t from_usec)
 	}
 }
 
+void ask_finished(struct desk *d)
+{
+	note_due(d, clock_steady_usec());
+	ask_pump(d->ask);
+}
+
 void ask_rest(struct desk *d)
 {
 	uint64_t until = clock_mono_usec() + SHORTAGE_USEC;
@@ -337,7 +343,7 @@ void ask_settled(struct ask *a, const char *source, const char *id)
 		return;
 	fetch_cancel(q->fetch);
 	question_free(q);
-	ask_pump(a);
+	ask_finished(d);
 }
 
 void ask_look(const struct ask *a, const char *source, struct ask_state *ret)

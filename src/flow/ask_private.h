@@ -74,6 +74,8 @@ struct question {
 /* ---- ask.c ---- */
 /* Puts what may be put now, sleeps until the next. */
 void ask_pump(struct ask *a);
+/* A question is over: the store knows what is due now. */
+void ask_finished(struct desk *d);
 /* The store or memory lacks something: the desk waits a moment. */
 void ask_rest(struct desk *d);
 

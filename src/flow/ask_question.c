@@ -40,10 +40,10 @@ void question_free(struct question *q)
 
 static void finish(struct question *q)
 {
-	struct ask *a = q->desk->ask;
+	struct desk *d = q->desk;
 
 	question_free(q);
-	ask_pump(a);
+	ask_finished(d);
 }
 
 /* It is not known what became of it: it is due still. */
