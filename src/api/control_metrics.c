@@ -86,40 +86,50 @@ static void add_store(struct text *t, const struct store_counts *n, const struct
 	counter(t, "store_commits", "Transactions committed.", n->commits);
 }
 
-/* Of each source that can be asked. */
-static void add_questions(struct text *t, const struct flow *f)
+enum asked { ASKED, ASK_FAILED, ASK_OVERDUE };
+
+/* A sample of each source that can be asked. */
+static void add_asked(
+	struct text *t, const struct flow *f, const char *name, enum asked what)
 {
 	const struct config *c = f->config;
 	int64_t now = clock_steady_usec();
-	struct ask_state state;
 
+	for (size_t i = 0; i < c->n_sources; i++) {
+		const char *source = c->sources[i]->name;
+		struct ask_state state;
+		if (!source_answers(c->sources[i]))
+			continue;
+		ask_look(f->ask, source, &state);
+		bool overdue = state.next_usec && state.next_usec < now;
+		const uint64_t values[] = {
+			[ASKED] = state.asked,
+			[ASK_FAILED] = state.failed,
+			[ASK_OVERDUE] = overdue ? (uint64_t)(now - state.next_usec) /
+							  USEC_PER_SEC
+						: 0,
+		};
+		sample(t, name, "source", source, values[what]);
+	}
+}
+
+static void add_questions(struct text *t, const struct flow *f)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < f->config->n_sources; i++)
+		any = any || source_answers(f->config->sources[i]);
+	if (!any) /* a family has samples */
+		return;
 	counter_begin(t, "questions", "Questions put at StatusURL.");
-	for (size_t i = 0; i < c->n_sources; i++) {
-		if (!source_answers(c->sources[i]))
-			continue;
-		ask_look(f->ask, c->sources[i]->name, &state);
-		sample(t, "questions_total", "source", c->sources[i]->name, state.asked);
-	}
+	add_asked(t, f, "questions_total", ASKED);
 	counter_begin(t, "questions_failed", "Those that told nothing of the job.");
-	for (size_t i = 0; i < c->n_sources; i++) {
-		if (!source_answers(c->sources[i]))
-			continue;
-		ask_look(f->ask, c->sources[i]->name, &state);
-		sample(t, "questions_failed_total", "source", c->sources[i]->name,
-			state.failed);
-	}
+	add_asked(t, f, "questions_failed_total", ASK_FAILED);
 	text_adds(t, "# TYPE callbackd_questions_overdue_seconds gauge\n"
 		     "# UNIT callbackd_questions_overdue_seconds seconds\n"
 		     "# HELP callbackd_questions_overdue_seconds For how long the first "
 		     "in line has been due.\n");
-	for (size_t i = 0; i < c->n_sources; i++) {
-		if (!source_answers(c->sources[i]))
-			continue;
-		ask_look(f->ask, c->sources[i]->name, &state);
-		bool overdue = state.next_usec && state.next_usec < now;
-		sample(t, "questions_overdue_seconds", "source", c->sources[i]->name,
-			overdue ? (uint64_t)(now - state.next_usec) / USEC_PER_SEC : 0);
-	}
+	add_asked(t, f, "questions_overdue_seconds", ASK_OVERDUE);
 }
 
 void control_misc_metrics(struct call *c)

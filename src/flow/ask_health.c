@@ -98,7 +98,7 @@ static void pause_source(
 
 	/* Those that were on their way together fail together: that is one failure. */
 	if (q->epoch == d->epoch) {
-		uint64_t ours = question_pause_usec(++d->failures);
+		uint64_t ours = question_pause_usec(q->record.source, ++d->failures);
 		d->epoch++;
 		if (pause < ours)
 			pause = ours;

@@ -64,7 +64,10 @@ uint64_t question_delay_usec(const struct source *s, unsigned tries)
 	return backoff_half_usec(base, DELAY_MAX_USEC, tries);
 }
 
-uint64_t question_pause_usec(unsigned failures)
+uint64_t question_pause_usec(const struct source *s, unsigned failures)
 {
-	return backoff_half_usec(PAUSE_USEC, PAUSE_MAX_USEC, failures);
+	uint64_t most = s->give_up_usec / 4;
+
+	return backoff_half_usec(
+		PAUSE_USEC, most < PAUSE_MAX_USEC ? most : PAUSE_MAX_USEC, failures);
 }

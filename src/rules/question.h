@@ -32,7 +32,8 @@ bool question_is_general(enum question_verdict v);
  * most.
  */
 uint64_t question_delay_usec(const struct source *s, unsigned tries);
-/* After so many failures (1 or more) of the source as a whole: how long it is left alone. */
-uint64_t question_pause_usec(unsigned failures);
+/* After so many failures (1 or more) of the source as a whole: how long it is left alone. At first
+ * up to 1 s, 1 min at most, and a quarter of GiveUpAfter=: its jobs shall see several attempts. */
+uint64_t question_pause_usec(const struct source *s, unsigned failures);
 
 #endif

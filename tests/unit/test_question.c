@@ -95,11 +95,16 @@ static void test_delays(void **state)
 	expect_delay(600 * second, 4000000000u, 300 * second, 600 * second);
 	expect_delay(200000, 1, 100000, 200000);
 	expect_delay(200000, 3, 400000, 800000);
+	struct source s = {.give_up_usec = 86400 * second};
 	for (unsigned n = 1; n < 100; n++)
-		assert_true(question_pause_usec(n) >= second / 2 &&
-			    question_pause_usec(n) <= 60 * second);
-	assert_true(question_pause_usec(1) <= second);
-	assert_true(question_pause_usec(20) >= 30 * second);
+		assert_true(question_pause_usec(&s, n) >= second / 2 &&
+			    question_pause_usec(&s, n) <= 60 * second);
+	assert_true(question_pause_usec(&s, 1) <= second);
+	assert_true(question_pause_usec(&s, 20) >= 30 * second);
+	s.give_up_usec = 40 * second;
+	assert_true(question_pause_usec(&s, 20) <= 10 * second);
+	s.give_up_usec = 1;
+	assert_true(question_pause_usec(&s, 20) > 0);
 	random_seed_for_tests(0);
 }
 
