@@ -3,7 +3,7 @@
 
 #include "rules/words.h"
 
-static void secret_fini(struct secret *s)
+void secret_fini(struct secret *s)
 {
 	/* One size for both: decoding is done in place and only ever shortens. */
 	bytes_wipe(s->data, s->text_size);

@@ -85,5 +85,7 @@ struct source {
 };
 
 void source_free(struct source *s);
+/* Overwrites and frees what it holds. */
+void secret_fini(struct secret *s);
 
 #endif
