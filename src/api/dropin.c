@@ -47,7 +47,15 @@ void visit_reply(struct visit *v, int status, struct bytes body)
 void visit_error(struct visit *v, int status, const char *error)
 {
 	CLEANUP(freep) char *text = shape_error(status, error, v->request_id);
+	CLEANUP(freep) char *remote = bytes_dup(http_message(v->request)->peer);
 
+	if (v->answered)
+		return;
+	if (status < 500)
+		log_event(LOG_REFUSED,
+			&(struct log_fields){.remote = remote, .id = v->id},
+			"Answered %d on the status listener: %s, request %s", status,
+			log_escapes(error), v->request_id);
 	visit_reply(v, status, bytes_of(text ? text : "{\"error\":\"out of memory\"}"));
 }
 

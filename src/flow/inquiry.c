@@ -1,6 +1,6 @@
 /*
- * A record for each id asked about, in a map and in the order of its last use; the oldest
- * that nobody waits for give way. While a question is under way its record stays, and those who
+ * A memory for each id asked about, in a map and in the order of its last use; the oldest
+ * that nobody waits for give way. While a question is under way its memory stays, and those who
  * ask meanwhile wait in it.
  */
 #include "flow/inquiry.h"
@@ -26,15 +26,15 @@
 
 struct inquiry {
 	TAILQ_ENTRY(inquiry) entry;
-	struct record *record;
+	struct memory *memory;
 	void (*on_done)(void *arg, const struct inquiry_answer *answer);
 	void *arg;
 };
 
 /* One id. */
-struct record {
+struct memory {
 	struct map_entry by_key;
-	TAILQ_ENTRY(record) used;
+	TAILQ_ENTRY(memory) used;
 	struct inquiries *all;
 	char *key; /* SOURCE/ID */
 	const char *id;
@@ -55,7 +55,7 @@ struct record {
 struct inquiries {
 	struct flow *flow;
 	struct map by_key;
-	TAILQ_HEAD(used, record) used; /* longest ago first */
+	TAILQ_HEAD(used, memory) used; /* longest ago first */
 	size_t bytes;
 	unsigned active;
 	unsigned tokens; /* questions that may still be asked */
@@ -80,7 +80,7 @@ int inquiries_new(struct inquiries **ret, struct flow *flow)
 	return 0;
 }
 
-static void forget_answer(struct record *r)
+static void forget_answer(struct memory *r)
 {
 	r->all->bytes -= r->body_size;
 	free(CONSUME(r->body));
@@ -92,7 +92,7 @@ static void forget_answer(struct record *r)
 	r->retry_after_usec = 0;
 }
 
-static void record_free(struct record *r)
+static void memory_free(struct memory *r)
 {
 	struct inquiry *i;
 
@@ -112,12 +112,12 @@ static void record_free(struct record *r)
 
 void inquiries_free(struct inquiries *q)
 {
-	struct record *r;
+	struct memory *r;
 
 	if (!q)
 		return;
 	while ((r = TAILQ_FIRST(&q->used)))
-		record_free(r);
+		memory_free(r);
 	map_fini(&q->by_key);
 	free(q);
 }
@@ -126,20 +126,20 @@ void inquiries_free(struct inquiries *q)
 
 static void make_room(struct inquiries *q)
 {
-	struct record *r = TAILQ_FIRST(&q->used), *next;
+	struct memory *r = TAILQ_FIRST(&q->used), *next;
 
 	for (; r && (q->by_key.size > INQUIRY_IDS_MAX || q->bytes > INQUIRY_BYTES_MAX);
 		r = next) {
 		next = TAILQ_NEXT(r, used);
 		if (!r->fetch)
-			record_free(r);
+			memory_free(r);
 	}
 }
 
-static struct record *record_new(
+static struct memory *memory_new(
 	struct inquiries *q, const struct source *s, const char *id)
 {
-	struct record *r = calloc(1, sizeof(*r));
+	struct memory *r = calloc(1, sizeof(*r));
 
 	if (r)
 		r->key = text_format("%s/%s", s->name, id);
@@ -156,11 +156,11 @@ static struct record *record_new(
 }
 
 /* NULL: there is none, or memory is short. */
-static struct record *find(struct inquiries *q, const struct source *s, const char *id)
+static struct memory *find(struct inquiries *q, const struct source *s, const char *id)
 {
 	CLEANUP(freep) char *key = text_format("%s/%s", s->name, id);
 	struct map_entry *e = key ? map_find(&q->by_key, bytes_of(key)) : NULL;
-	struct record *r = e ? container_of(e, struct record, by_key) : NULL;
+	struct memory *r = e ? container_of(e, struct memory, by_key) : NULL;
 
 	if (r) {
 		TAILQ_REMOVE(&q->used, r, used);
@@ -169,7 +169,7 @@ static struct record *find(struct inquiries *q, const struct source *s, const ch
 	return r;
 }
 
-static struct inquiry_answer answer_of(const struct record *r)
+static struct inquiry_answer answer_of(const struct memory *r)
 {
 	return (struct inquiry_answer){.status = r->status,
 		.body = {r->body, r->body_size},
@@ -199,7 +199,7 @@ static bool may_ask(struct inquiries *q)
 bool inquiry_recall(struct inquiries *q, const struct source *s, const char *id,
 	struct inquiry_answer *ret)
 {
-	const struct record *r = find(q, s, id);
+	const struct memory *r = find(q, s, id);
 
 	if (r && r->status && clock_mono_usec() < r->stale_usec) {
 		*ret = answer_of(r);
@@ -221,7 +221,7 @@ bool inquiry_recall(struct inquiries *q, const struct source *s, const char *id,
 
 /* ---- the answer ---- */
 
-static void remember(struct record *r, int status, struct bytes body, const char *error,
+static void remember(struct memory *r, int status, struct bytes body, const char *error,
 	uint64_t fresh_usec)
 {
 	forget_answer(r);
@@ -233,7 +233,7 @@ static void remember(struct record *r, int status, struct bytes body, const char
 	r->stale_usec = clock_mono_usec() + fresh_usec;
 }
 
-static void log_asked(const struct record *r)
+static void log_asked(const struct memory *r)
 {
 	const struct log_fields fields = {
 		.source = r->source->name, .id = r->id, .status = r->word};
@@ -245,7 +245,7 @@ static void log_asked(const struct record *r)
 }
 
 /* What was known before is told on; else the failure is what is remembered. */
-static void fail(struct record *r, int status, const char *error, uint64_t wait_usec)
+static void fail(struct memory *r, int status, const char *error, uint64_t wait_usec)
 {
 	const struct log_fields fields = {.source = r->source->name, .id = r->id};
 	uint64_t usec = wait_usec < FAILED_USEC       ? FAILED_USEC
@@ -263,7 +263,7 @@ static void fail(struct record *r, int status, const char *error, uint64_t wait_
 	r->retry_after_usec = wait_usec;
 }
 
-static uint64_t pause_of(struct record *r)
+static uint64_t pause_of(struct memory *r)
 {
 	r->pause_usec = r->pause_usec ? r->pause_usec * 2 : PENDING_USEC;
 	if (r->pause_usec > PENDING_MAX_USEC)
@@ -284,7 +284,7 @@ static int read_word(const struct source *s, const json_t *json, char **ret)
 }
 
 static void take_status(
-	struct record *r, int status, struct bytes body, const json_t *json)
+	struct memory *r, int status, struct bytes body, const json_t *json)
 {
 	CLEANUP(freep) char *word = NULL;
 	bool unknown = false, final = false;
@@ -302,7 +302,7 @@ static void take_status(
 	log_asked(r);
 }
 
-static void take_answer(struct record *r, const struct fetch_answer *a)
+static void take_answer(struct memory *r, const struct fetch_answer *a)
 {
 	const char *problem = NULL;
 	json_t *json = payload_parse(a->body, &problem);
@@ -325,7 +325,7 @@ static void take_answer(struct record *r, const struct fetch_answer *a)
 	json_decref(json);
 }
 
-static void tell(struct record *r)
+static void tell(struct memory *r)
 {
 	struct inquiry *i;
 
@@ -340,7 +340,7 @@ static void tell(struct record *r)
 
 static void on_answer(void *arg, const struct fetch_answer *a)
 {
-	struct record *r = arg;
+	struct memory *r = arg;
 	struct inquiries *q = r->all;
 
 	q->active--;
@@ -348,7 +348,7 @@ static void on_answer(void *arg, const struct fetch_answer *a)
 		fail(r, a->error == -ETIMEDOUT ? 504 : 502, a->error_text, 0);
 	else
 		take_answer(r, a);
-	tell(r); /* r->fetch keeps the record meanwhile */
+	tell(r); /* r->fetch keeps the memory meanwhile */
 	r->fetch = NULL;
 	r->source = NULL;
 	config_unref(CONSUME(r->config));
@@ -375,7 +375,7 @@ static char *url_of(const struct source *s, const char *id)
 	return text_take(&t);
 }
 
-static int ask(struct record *r, const struct source *s)
+static int ask(struct memory *r, const struct source *s)
 {
 	const struct secret *k = s->api_key;
 	CLEANUP(freep) char *url = url_of(s, r->id);
@@ -408,16 +408,16 @@ int inquiry_start(struct inquiries *q, const struct source *s, const char *id,
 	void (*on_done)(void *arg, const struct inquiry_answer *answer), void *arg,
 	struct inquiry **ret)
 {
-	struct record *r = find(q, s, id);
+	struct memory *r = find(q, s, id);
 	struct inquiry *i = calloc(1, sizeof(*i));
 
 	if (i && !r)
-		r = record_new(q, s, id);
+		r = memory_new(q, s, id);
 	if (!i || !r || (!r->fetch && ask(r, s) < 0)) {
 		free(i);
 		return -ENOMEM;
 	}
-	i->record = r;
+	i->memory = r;
 	i->on_done = on_done;
 	i->arg = arg;
 	TAILQ_INSERT_TAIL(&r->waiting, i, entry);
@@ -428,6 +428,6 @@ int inquiry_start(struct inquiries *q, const struct source *s, const char *id,
 
 void inquiry_forget(struct inquiry *i)
 {
-	TAILQ_REMOVE(&i->record->waiting, i, entry);
+	TAILQ_REMOVE(&i->memory->waiting, i, entry);
 	free(i);
 }
