@@ -566,7 +566,7 @@ def test_addresses_of_its_own(new_daemon, storage):
     ).start()
     listeners = d.control("GET", "/v1/status").json["listeners"]
     (tcp,) = [n["address"] for n in listeners if n["kind"] == "status" and n["address"][0] != "/"]
-    assert "status" in d.ctl("status").stdout
+    assert tcp in d.ctl("status").stdout
     headers = {"X-API-Key": storage.api_key}
     connection = http.client.HTTPConnection(*tcp.split(":"), timeout=10)
     assert converse(connection, "GET", UPLOADS + "/x", None, headers).status == 404
@@ -574,6 +574,34 @@ def test_addresses_of_its_own(new_daemon, storage):
     assert converse(connection, "GET", UPLOADS + "/x", None, headers).status == 404
     assert d.stop() == 0
     assert not os.path.exists(os.path.join(d.directory, "status.sock"))
+
+
+def test_its_limits_are_a_quarter_of_the_public_ones(new_dropin, storage):
+    client = new_dropin(daemon=KEYS + "\nMaxConnections=64")
+    id = client.initiate()["id"]
+    peers = [wait_on(client, id) for _ in range(4)]
+    until(lambda: connections(client) == 4)
+    assert client.ask("GET", "/healthz").status == 503
+    assert client.daemon.request("GET", "/healthz").status == 200
+    reset(peers.pop())
+    until(lambda: connections(client) == 3)
+    assert client.status(id).status == 200
+    for peer in peers:
+        peer.close()
+
+
+def test_another_address_waits_for_the_next_start(new_daemon, storage):
+    config, files = CONFIG.format(url=storage.url), {"eachlabs.key": storage.api_key}
+    d = new_daemon(config, daemon="StatusListen=@DIR@/one.sock", files=files).start()
+    d.configure(config, "StatusListen=@DIR@/two.sock")
+    assert d.ctl("reload").returncode == 0
+    until(lambda: "StatusListen=" in d.stderr and "keep their values until the next start" in d.stderr)
+    # Nor does a source that is gone let anybody in.
+    d.configure("[Source s]\nVerify=none\n")
+    assert d.ctl("reload").returncode == 0
+    connection = UnixConnection(os.path.join(d.directory, "one.sock"), 10)
+    answer = converse(connection, "GET", UPLOADS + "/x", None, {"X-API-Key": storage.api_key})
+    assert_refusal(answer, 503, "INTERNAL_ERROR", "no source is served here")
 
 
 def test_a_socket_without_a_source_or_a_key_is_refused(new_dropin, storage):
