@@ -272,8 +272,8 @@ static bool same_words(const struct words *a, const struct words *b)
 int listeners_reconfigure(struct listeners *l, const struct config *old,
 	const struct config *c, char **ret_warning, char **ret_error)
 {
-	struct ssl_ctx_st *tls;
-	int64_t expires_usec;
+	struct ssl_ctx_st *tls = NULL;
+	int64_t expires_usec = 0;
 
 	*ret_warning = *ret_error = NULL;
 	int r = check_status(l, c, ret_error);
