@@ -71,8 +71,8 @@ static void settle(struct subject *s)
 
 static void on_change(void *arg, const struct store_change *change)
 {
-	(void)change;
-	look(arg);
+	if (!change->is_run)
+		look(arg);
 }
 
 static struct subject *subject_new(struct dropin *d, const char *source, char *key)

@@ -681,3 +681,14 @@ def test_a_stop_lets_an_initiate_finish(client, storage):
         id = initiates.result()["id"]
     client.daemon.start()
     assert client.status(id).json["status"] == "PENDING"
+
+
+def test_a_stop_does_not_wait_for_a_service_that_hangs(client, storage):
+    storage.behave(initiate_delay=25)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        initiates = pool.submit(client.ask, "POST", UPLOADS, REQUEST)
+        storage.wait_for(lambda c: c["n_initiates"] == 1)
+        assert client.daemon.stop(timeout=20) == 0
+        answer = initiates.result()
+    assert_refusal(answer, 503, "INTERNAL_ERROR", "stopping")
+    assert answer.headers["Retry-After"] == "5"
