@@ -292,7 +292,7 @@ def test_wait_is_answered_with_the_callback(client, storage):
         until(lambda: waiting(client.daemon) == 1)
         began = time.monotonic()
         finish(storage, id)
-        answer, ended = waits.result()
+        answer, ended = waits.result(timeout=15)
     assert answer.json["status"] == "COMPLETED"
     assert answer.headers["Preference-Applied"] == "wait=30"
     assert ended - began < (0.1 if FULL else 5)
@@ -305,7 +305,7 @@ def test_wait_is_answered_by_any_change_of_the_status(client, storage):
         waits = pool.submit(client.status, id, 30)
         until(lambda: waiting(client.daemon) == 1)
         finish(storage, id, "PROCESSING")
-        assert waits.result().json["status"] == "PROCESSING"
+        assert waits.result(timeout=15).json["status"] == "PROCESSING"
 
 
 def test_a_repeated_word_is_no_change(client, storage):
@@ -319,7 +319,7 @@ def test_a_repeated_word_is_no_change(client, storage):
         with pytest.raises(concurrent.futures.TimeoutError):
             waits.result(timeout=0.3)
         finish(storage, id)
-        assert waits.result().json["status"] == "COMPLETED"
+        assert waits.result(timeout=15).json["status"] == "COMPLETED"
 
 
 def test_wait_ends_with_its_time(client, storage):
@@ -350,7 +350,7 @@ def test_two_hundred_wait(client, storage):
         until(lambda: connections(client) >= 200, timeout=30)
         for id in ids:
             finish(storage, id)
-        answers = [w.result() for w in waits]
+        answers = [w.result(timeout=30) for w in waits]
     assert {(a.status, a.json["status"]) for a in answers} == {(200, "COMPLETED")}
     assert storage.counters()["n_questions"] == 0
 
@@ -407,7 +407,7 @@ def test_one_that_leaves_does_not_take_the_others_answer(client, storage):
         reset(peer)
         until(lambda: connections(client) == 1)
         finish(storage, id)
-        assert waits.result().json["status"] == "COMPLETED"
+        assert waits.result(timeout=15).json["status"] == "COMPLETED"
 
 
 # ---- an id that is not known
@@ -484,7 +484,7 @@ def test_a_callback_takes_the_place_of_what_was_remembered(new_dropin, storage):
         until(lambda: waiting(client.daemon) == 1)
         url = client.daemon.url + "/callback/eachlabs/the-next-key"
         assert storage.call_back(id, {"status": "COMPLETED"}, url=url)["answer"] == 200
-        assert waits.result().json["status"] == "COMPLETED"
+        assert waits.result(timeout=15).json["status"] == "COMPLETED"
     assert storage.counters()["n_questions"] == 1
 
 
@@ -668,7 +668,7 @@ def test_who_waits_is_answered_by_a_stop(client, storage):
         waits = pool.submit(client.status, id, 50)
         until(lambda: waiting(client.daemon) == 1)
         assert client.daemon.stop() == 0
-        answer = waits.result()
+        answer = waits.result(timeout=15)
     assert answer.status == 200 and answer.json["status"] == "PENDING"
 
 
