@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-static void secret_fini(struct secret *s)
+void secret_fini(struct secret *s)
 {
 	/* One size for both: decoding is done in place and only ever shortens. */
 	bytes_wipe(s->data, s->text_size);

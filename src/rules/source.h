@@ -96,5 +96,7 @@ static inline bool source_answers(const struct source *s)
 int source_key_header(const struct source *s, char **ret) MUST_CHECK;
 
 void source_free(struct source *s);
+/* Overwrites and frees what it holds. */
+void secret_fini(struct secret *s);
 
 #endif
