@@ -431,6 +431,31 @@ def test_an_outage_neither_hammers_nor_floods(ask, storage, recorder):
     assert len(journal(d, "s can be asked again")) == 1
 
 
+def test_an_outage_loses_what_it_outlasts(ask, storage, recorder):
+    """Not one a pause, in the order of the questions: all of them, when their time is up."""
+    d = ask("GiveUpAfter=1500ms", within="100ms")
+    storage.down = True
+    for i in range(100):
+        expect(d, f"j{i}")
+    for i in range(100):
+        assert d.job("s", f"j{i}", wait=10)["outcome"] == "lost"
+    assert sorted(r.ID for r in recorder.wait(100, timeout=30)) == sorted(f"j{i}" for i in range(100))
+    assert len(storage.counters()["hang_ups"]) < 40
+
+
+def test_what_is_overdue_is_spread(ask, storage):
+    """20 at once and then 20 a second: 60 take 2 s, on the fastest machine, too."""
+    d = ask(within="300ms", hook="")
+    for i in range(60):
+        storage.make(f"j{i}")
+        expect(d, f"j{i}")
+    until(lambda: storage.n_questions() >= 1)
+    began = time.monotonic()
+    for i in range(60):
+        assert d.job("s", f"j{i}", wait=20)["outcome"] == "success"
+    assert time.monotonic() - began > 1.5
+
+
 def test_retry_after_is_honoured(ask, storage):
     d = ask(within="50ms")
     storage.make("j", status_error={"status": 429, "retry_after": 2})
