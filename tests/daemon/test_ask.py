@@ -417,10 +417,13 @@ def test_an_outage_neither_hammers_nor_floods(ask, storage, recorder):
     for i in range(n):
         storage.make(f"j{i}")
         expect(d, f"j{i}")
-    began = time.monotonic()
-    until(lambda: len(storage.counters()["hang_ups"]) >= (6 if FULL else 4), timeout=60)
+    until(lambda: (a := asked(d))["trouble"] and not a["under_way"])
+    began, first = time.monotonic(), len(storage.counters()["hang_ups"])
+    more = 5 if FULL else 2  # each after a longer pause: half a second, a second, …
+    until(lambda: len(storage.counters()["hang_ups"]) >= first + more, timeout=60)
+    assert time.monotonic() - began > (7 if FULL else 1.2)
     tried = len(storage.counters()["hang_ups"])
-    print(f"{tried} questions in {time.monotonic() - began:.1f} s for {n} jobs; the seed's loop: one a job each 3 s")
+    print(f"\n{tried} questions in {time.monotonic() - began:.1f} s for {n} jobs; the seed's loop: one a job each 3 s")
     assert tried < 30 and asked(d)["trouble"]
     assert "no answer" in d.job("s", f"j{n - 1}")["ask_error"]
     storage.down = False
@@ -430,6 +433,31 @@ def test_an_outage_neither_hammers_nor_floods(ask, storage, recorder):
     recorder.wait(n, timeout=120)
     assert len(journal(d, "s cannot be asked")) == 1
     assert len(journal(d, "s can be asked again")) == 1
+
+
+def test_an_outage_loses_what_it_outlasts(ask, storage, recorder):
+    """Not one a pause, in the order of the questions: all of them, when their time is up."""
+    d = ask("GiveUpAfter=1500ms", within="100ms")
+    storage.down = True
+    for i in range(100):
+        expect(d, f"j{i}")
+    for i in range(100):
+        assert d.job("s", f"j{i}", wait=10)["outcome"] == "lost"
+    assert sorted(r.ID for r in recorder.wait(100, timeout=30)) == sorted(f"j{i}" for i in range(100))
+    assert len(storage.counters()["hang_ups"]) < 40
+
+
+def test_what_is_overdue_is_spread(ask, storage):
+    """20 at once and then 20 a second: 60 take 2 s, on the fastest machine, too."""
+    d = ask(within="300ms", hook="")
+    for i in range(60):
+        storage.make(f"j{i}")
+        expect(d, f"j{i}")
+    until(lambda: storage.n_questions() >= 1)
+    began = time.monotonic()
+    for i in range(60):
+        assert d.job("s", f"j{i}", wait=20)["outcome"] == "success"
+    assert time.monotonic() - began > 1.5
 
 
 def test_retry_after_is_honoured(ask, storage):
@@ -442,8 +470,8 @@ def test_retry_after_is_honoured(ask, storage):
     storage.behave("j", status_error=None)
     expect(d, "k")
     assert d.job("s", "k", wait=20)["outcome"] == "success"
+    assert time.monotonic() - began > 1.8  # nobody of this source is asked for
     assert d.job("s", "j", wait=20)["outcome"] == "success"
-    assert time.monotonic() - began > 1.8
     assert storage.n_questions() == 3
 
 
@@ -518,6 +546,20 @@ def test_after_a_downtime_what_is_overdue_is_asked_for_at_once(ask, storage, rec
         assert d.job("s", f"j{n}", wait=20)["outcome"] == ("success" if n % 2 else "lost")
     recorder.wait(30, timeout=20)
     assert all(storage.n_questions(f"j{n}") >= 1 for n in range(30))
+
+
+def test_what_cannot_be_asked_right_after_a_start_is_not_lost_at_once(ask, storage, recorder):
+    """The network is not up yet, and their time went by while nobody could ask."""
+    d = ask("GiveUpAfter=2s", within="1s")
+    storage.make("j")
+    expect(d, "j")
+    d.kill9()
+    storage.down = True
+    time.sleep(2.1)  # time alone must pass
+    d.start()
+    until(lambda: storage.counters()["hang_ups"])
+    storage.down = False
+    assert d.job("s", "j", wait=20)["outcome"] == "success"
 
 
 # ---- The way there

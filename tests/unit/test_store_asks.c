@@ -267,6 +267,10 @@ static void test_lost(void **state)
 	assert_int_equal(store_counts(fix.store).asking, 0);
 	hold("job", "OK", S, "a"); /* its sender repeats itself */
 	assert_string_equal(due(now, 9, 0), "0:job");
+	assert_int_equal(lose("job").verdict, STORE_REPEAT);
+	assert_string_equal(due(now, 9, 0), "");
+	hold("job", "OK", S, "a"); /* byte for byte what was recorded last */
+	assert_string_equal(due(now, 9, 0), "0:job");
 	assert_int_equal(answer_with("job", "OK", S, now + 5, 0).verdict, STORE_MOVED);
 	assert_int_equal(store_counts(fix.store).asking, 0);
 	hold("job", "bad", E, "c"); /* that has ended */
@@ -371,6 +375,30 @@ static void test_clock_that_was_wrong(void **state)
 	assert_string_equal(due(now + 10, 9, 0), "0:job");
 }
 
+static void test_counts(void **state)
+{
+	struct store_forget forget = {.source = "src", .id = "gone"};
+	struct store_ping ping = {0};
+
+	(void)state;
+	expect_job("gone", now);
+	expect_job("lost", now);
+	assert_int_equal(store_counts(fix.store).asking, 2);
+	assert_int_equal(run(&forget.op, STORE_FORGET), 0);
+	assert_int_equal(store_counts(fix.store).asking, 1);
+	lose("lost");
+	hold("lost", "OK", S, "a");
+	assert_int_equal(store_counts(fix.store).asking, 1);
+	close_store();
+	clock_freeze(
+		clock_wall_usec() + DAYS(40), clock_mono_usec() + (uint64_t)DAYS(40));
+	reopen();
+	assert_int_equal(store_counts(fix.store).asking, 1);
+	while (store_counts(fix.store).jobs)
+		assert_int_equal(run(&ping.op, STORE_PING), 0);
+	assert_int_equal(store_counts(fix.store).asking, 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_frozen, tear_down)
 
 int main(void)
@@ -386,6 +414,7 @@ int main(void)
 		TEST(test_disagreement),
 		TEST(test_reopened),
 		TEST(test_since),
+		TEST(test_counts),
 		TEST(test_clock_that_was_wrong),
 	};
 
