@@ -180,15 +180,20 @@ static void inquire(struct subject *s)
 	struct dropin *d = s->dropin;
 	const struct source *source = config_source(d->flow->config, bytes_of(s->source));
 	struct inquiry_answer answer;
+	int r = 0;
 
 	if (s->inquiry)
 		return;
-	if (!source || !source->status_url)
-		tell_error(s, 404, "no such upload");
+	if (!source || !source_answers(source))
+		r = -EINVAL;
 	else if (inquiry_recall(d->inquiries, source, s->id, &answer))
 		tell_inquired(s, &answer);
-	else if (inquiry_start(d->inquiries, source, s->id, on_inquired, s, &s->inquiry) <
-		 0)
+	else
+		r = inquiry_start(
+			d->inquiries, source, s->id, on_inquired, s, &s->inquiry);
+	if (r == -EINVAL) /* nobody can be asked for it */
+		tell_error(s, 404, "no such upload");
+	else if (r < 0)
 		tell_error(s, 503, "out of memory");
 }
 

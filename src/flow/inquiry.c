@@ -6,11 +6,11 @@
 #include "flow/inquiry.h"
 
 #include "base/clock.h"
-#include "base/codec.h"
 #include "base/map.h"
 #include "base/text.h"
 #include "io/log.h"
 #include "rules/payload.h"
+#include "rules/question.h"
 
 #include <errno.h>
 #include <sys/queue.h>
@@ -357,31 +357,15 @@ static void on_answer(void *arg, const struct fetch_answer *a)
 
 /* ---- the question ---- */
 
-/* StatusURL with the id, percent-encoded, for each {id}. */
-static char *url_of(const struct source *s, const char *id)
+/* 0, -ENOMEM, or -EINVAL: this cannot be asked. */
+static int ask(struct memory *m, const struct source *s)
 {
-	CLEANUP(freep) char *encoded = codec_percent_encode(bytes_of(id));
-	const char *rest = s->status_url, *at;
-	struct text t = TEXT_EMPTY;
+	CLEANUP(freep) char *url = NULL;
+	char *key = NULL;
+	int r = question_url(s, m->id, &url);
 
-	if (!encoded)
-		return NULL;
-	while ((at = strstr(rest, "{id}"))) {
-		text_add(&t, (struct bytes){rest, (size_t)(at - rest)});
-		text_adds(&t, encoded);
-		rest = at + strlen("{id}");
-	}
-	text_adds(&t, rest);
-	return text_take(&t);
-}
-
-static int ask(struct memory *r, const struct source *s)
-{
-	const struct secret *k = s->api_key;
-	CLEANUP(freep) char *url = url_of(s, r->id);
-	char *key = k ? text_format("%s: %.*s", s->api_key_header, (int)k->text_size,
-				(const char *)k->text)
-		      : NULL;
+	if (r == 0)
+		r = source_key_header(s, &key);
 	const char *const headers[] = {"Accept: application/json", key, NULL};
 	const struct fetch_request request = {.method = "GET",
 		.url = url,
@@ -389,18 +373,16 @@ static int ask(struct memory *r, const struct source *s)
 		.ca_file = s->ca_file,
 		.timeout_usec = TIMEOUT_USEC,
 		.max_bytes = ANSWER_MAX_BYTES};
-	int e = -ENOMEM;
-
-	if (url && (key || !k))
-		e = fetch_start(r->all->flow->fetch, &request, on_answer, r, &r->fetch);
+	if (r == 0)
+		r = fetch_start(m->all->flow->fetch, &request, on_answer, m, &m->fetch);
 	bytes_wipe(key, key ? strlen(key) : 0);
-	if (e < 0)
-		return -ENOMEM;
-	r->config = config_ref(r->all->flow->config);
-	r->source = s;
-	r->all->active++;
-	if (r->all->tokens > 0)
-		r->all->tokens--;
+	if (r < 0)
+		return r;
+	m->config = config_ref(m->all->flow->config);
+	m->source = s;
+	m->all->active++;
+	if (m->all->tokens > 0)
+		m->all->tokens--;
 	return 0;
 }
 
@@ -410,12 +392,15 @@ int inquiry_start(struct inquiries *q, const struct source *s, const char *id,
 {
 	struct memory *r = find(q, s, id);
 	struct inquiry *i = calloc(1, sizeof(*i));
+	int e = i ? 0 : -ENOMEM;
 
-	if (i && !r)
-		r = memory_new(q, s, id);
-	if (!i || !r || (!r->fetch && ask(r, s) < 0)) {
+	if (e == 0 && !r && !(r = memory_new(q, s, id)))
+		e = -ENOMEM;
+	if (e == 0 && !r->fetch)
+		e = ask(r, s);
+	if (e < 0) {
 		free(i);
-		return -ENOMEM;
+		return e;
 	}
 	i->memory = r;
 	i->on_done = on_done;

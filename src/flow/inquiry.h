@@ -46,7 +46,8 @@ bool inquiry_recall(struct inquiries *q, const struct source *s, const char *id,
 	struct inquiry_answer *ret) MUST_CHECK;
 /*
  * After inquiry_recall() was false. on_done comes once, from the loop, never from within this
- * call; *ret is gone then, the answer is borrowed for that call. 0 or -ENOMEM.
+ * call; *ret is gone then, the answer is borrowed for that call. 0; -ENOMEM; -EINVAL: such an id
+ * cannot be asked for.
  */
 int inquiry_start(struct inquiries *q, const struct source *s, const char *id,
 	void (*on_done)(void *arg, const struct inquiry_answer *answer), void *arg,

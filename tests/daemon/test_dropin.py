@@ -464,6 +464,12 @@ def test_the_id_is_encoded_in_the_question(client, storage):
     assert storage.counters()["questions"] == [f"{UPLOADS}/a%2Fb%3Fc%20d%23"]
 
 
+def test_an_id_that_would_be_another_resource_is_not_asked_for(client, storage):
+    for id in (".", "..", "%2e%2E"):
+        assert_refusal(client.status(id), 404, "NOT_FOUND")
+    assert storage.counters()["n_questions"] == 0
+
+
 def test_made_up_ids_do_not_hammer_the_service(client, storage):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda n: client.status(f"made-up-{n}"), range(300)))

@@ -94,7 +94,7 @@ void inquiry_forget(struct inquiry *i)
 }
 
 static struct source source = {
-	.name = (char *)"s", .status_url = (char *)"https://h/{id}"};
+	.name = (char *)"s", .status_url = (char *)"https://h/{id}", .status = {NULL, 1}};
 
 struct source *config_source(const struct config *c, struct bytes name)
 {

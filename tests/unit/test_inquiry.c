@@ -439,6 +439,9 @@ static void test_a_question_that_cannot_be_put(void **state)
 	start_result = 0;
 	assert_false(want("u"));
 	say(0, 200, DONE_TEXT);
+	/* RFC 3986, 5.2.4: that would be another resource. */
+	assert_int_equal(inquiry_start(all, &source, "..", on_told, NULL, &i), -EINVAL);
+	assert_int_equal(n_asked, 1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
