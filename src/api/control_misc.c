@@ -70,7 +70,8 @@ static json_t *of_store(struct store *s)
 {
 	const struct store_counts n = store_counts(s);
 
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "healthy",
+	return json_pack("{s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"name", store_name(s), "seq", (json_int_t)n.seq, "healthy",
 		store_healthy(s), "jobs", (json_int_t)n.jobs, "jobs_pending",
 		(json_int_t)n.pending, "jobs_asked_for", (json_int_t)n.asking,
 		"callbacks", (json_int_t)n.callbacks, "commits", (json_int_t)n.commits,

@@ -209,3 +209,15 @@ json_t *json_of_change(const struct store_change *c, const char *store_name)
 		put(&o, "job", json_of_job(&c->job));
 	return object_take(&o);
 }
+
+json_t *json_of_gap(uint64_t after, uint64_t next)
+{
+	struct object o = object_new();
+
+	put(&o, "seq", of_count(next - 1));
+	put(&o, "time", json_of_time(clock_wall_usec()));
+	put(&o, "gap",
+		json_pack("{s:I, s:I}", "after", (json_int_t)after, "next",
+			(json_int_t)next));
+	return object_take(&o);
+}

@@ -172,6 +172,7 @@ static int load(struct store *s, char **ret_error)
 
 	if (!r)
 		r = load_counts(s);
+	s->counts.seq = s->next_change - 1;
 	s->counts.bytes = store_dir_bytes(s);
 	if (!r)
 		r = store_begin(s, true);

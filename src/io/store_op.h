@@ -111,6 +111,7 @@ struct store_counts {
 	uint64_t waiting, running, done, dead; /* runs; done since start */
 	uint64_t asking;         /* jobs that their source is to be asked for */
 	uint64_t commits, bytes; /* bytes: size of the files */
+	uint64_t seq;            /* of the newest change; 0 = none yet */
 	uint64_t queue;          /* operations waiting for the writer */
 };
 
@@ -389,7 +390,8 @@ struct store_list_changes { /* oldest first */
 	/* out */
 	struct store_change *changes;
 	size_t n_changes;
-	uint64_t last; /* the newest seq there is */
+	uint64_t first; /* the oldest seq that is kept: those before it are pruned */
+	uint64_t last;  /* the newest seq there is */
 };
 
 /* Comes back when the writer has come so far, whether it can commit or not; the watchdog's
