@@ -148,6 +148,18 @@ int verify_head(const struct source *s, const struct message *m, struct bytes to
 	return ret->verdict == VERIFY_REFUSED ? 1 : 0;
 }
 
+int verify_ask(const struct verify_input *given, struct verify_result *ret)
+{
+	const struct scheme_input in = {.source = given->source,
+		.message = given->message,
+		.token = given->token,
+		.origin = bytes_of(given->public_url),
+		.keys = given->keys,
+		.trace = given->trace};
+
+	return ask(&in, ret);
+}
+
 int verify_message(const struct source *s, const struct message *m, struct bytes token,
 	const char *public_url, struct verify_result *ret)
 {
@@ -158,11 +170,10 @@ int verify_message_traced(const struct source *s, const struct message *m,
 	struct bytes token, const char *public_url, struct trace *trace,
 	struct verify_result *ret)
 {
-	const struct scheme_input in = {.source = s,
-		.message = m,
-		.token = token,
-		.origin = bytes_of(public_url),
-		.trace = trace};
-
-	return ask(&in, ret);
+	return verify_ask(&(struct verify_input){.source = s,
+				  .message = m,
+				  .token = token,
+				  .public_url = public_url,
+				  .trace = trace},
+		ret);
 }

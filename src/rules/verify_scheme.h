@@ -5,6 +5,7 @@
 #include "rules/message.h"
 #include "rules/source.h"
 #include "rules/trace.h"
+#include "rules/verify.h"
 
 #define SCHEME_REASON_SIZE 192
 
@@ -12,8 +13,9 @@ struct scheme_input {
 	const struct source *source;
 	const struct message *message;
 	struct bytes token;
-	struct bytes origin; /* for {url}; BYTES_NONE for none */
-	struct trace *trace; /* NULL: nobody asks */
+	struct bytes origin;            /* for {url}; BYTES_NONE for none */
+	const struct verify_keys *keys; /* NULL: none are at hand */
+	struct trace *trace;            /* NULL: nobody asks */
 	bool head_only; /* the body has not come: what the head proves or rules out */
 };
 
