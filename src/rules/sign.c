@@ -190,6 +190,8 @@ static bool can_sign(
 
 	if (rule->place.kind == FIELD_FORM && !(in->form && in->more_body))
 		return false;
+	if (parts & (CONTENT_HEADER | CONTENT_BODY_HASH))
+		return false; /* of senders with public keys, so far */
 	if ((parts & CONTENT_ID) &&
 		(!in->id || (!recipe->id_header && !delivery_header(s))))
 		return false;
