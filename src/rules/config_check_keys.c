@@ -156,7 +156,7 @@ static void check_jwt(
 				"Verify=jwt with KeysURL= needs %s=: a token that was "
 				"made for somebody else would be taken",
 				keys[i]);
-		else
+		else if (source->n_secrets > 0)
 			findings_warning(&b->findings, place_of(s, "Verify"),
 				"Verify=jwt without %s=: any token that the key has "
 				"signed is taken",
