@@ -9,7 +9,6 @@
 #include <openssl/rsa.h>
 
 #define ES256_SIZE 64
-#define PSS_SALT   64
 #define NAMES_MAX  2
 
 static const struct {
@@ -72,8 +71,12 @@ static bool set_padding(EVP_PKEY_CTX *ctx, enum pubkey_algorithm a)
 		return true;
 	if (a != PUBKEY_RSA_PSS_SHA512)
 		return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1;
+	/*
+	 * RFC 9421, 3.3.1 wants a salt of 64 bytes; Node's crypto, and so its libraries, make
+	 * the longest that fits. Each is as good as the other, and the signature says which.
+	 */
 	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, PSS_SALT) == 1;
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_AUTO) == 1;
 }
 
 static bool holds(const struct keyset_key *key, enum pubkey_algorithm a,

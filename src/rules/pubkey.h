@@ -13,7 +13,7 @@ enum pubkey_algorithm {
 	PUBKEY_ES256,    /* ECDSA with SHA-256; r and s, 64 bytes (RFC 7518, 3.4) */
 	PUBKEY_RS256,    /* RSASSA-PKCS1-v1_5 with SHA-256 */
 	PUBKEY_RSA_SHA1, /* the same with SHA-1: version 1 of SNS, and nothing else */
-	PUBKEY_RSA_PSS_SHA512 /* salt of 64 bytes (RFC 9421, 3.3.1) */
+	PUBKEY_RSA_PSS_SHA512 /* RFC 9421, 3.3.1; a salt of any length */
 };
 
 #define PUBKEY_SIGNATURE_MAX 1024
