@@ -137,18 +137,50 @@ static const struct complaint errors[] = {
 	{"[Source a]\nPreset=eachlab\n",
 		"unknown preset \"eachlab\"; did you mean eachlabs? known are: eachlabs"},
 	{"[Source a]\nVerify=tokn\n", "one of these is wanted: token header"},
-	{"[Source a]\nVerify=sns\n", "\"sns\": not supported yet"},
+	{"[Source a]\nVerify=sns\n", "f:2: Verify=sns needs AllowTopic="},
+	{"[Source a]\nVerify=sns\nAllowTopic=MyTopic\n", "an ARN such as"},
+	{"[Source a]\nVerify=ed25519\n", "f:2: Verify=ed25519 needs SecretFile= with"},
+	{"[Source a]\nVerify=jwt\n", "f:2: Verify=jwt needs SecretFile= with"},
+	{"[Source a]\nVerify=http-signature\n" PUBLIC,
+		"or the shared secret, or KeysURL="},
+	{"[Source a]\nVerify=ed25519\nSecretFile=s\n",
+		"SecretFile=s: it is no public key"},
+	{"[Source a]\nVerify=jwt\nSecretFile=public\nIssuer=i\nAudience=a\n",
+		"SecretFile=public: Verify=jwt wants keys of RSA or P-256"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=pem\n" PUBLIC,
+		"SecretFile=pem: it holds PEM that is damaged"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\n",
+		"CoveredComponents=@target-uri: PublicURL= in [Daemon] is needed"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\nCoveredComponents=@method\n",
+		"without content-digest: anyone could change the body"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\n"
+	 "CoveredComponents=content-digest @host\n",
+		"CoveredComponents=@host: RFC 9421 knows no such component"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\n"
+	 "CoveredComponents=content-digest X-Foo\n",
+		"small letters"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\n"
+	 "CoveredComponents=content-digest @path;x=y\n",
+		"it has no parameters"},
+	{"[Source a]\nVerify=jwt\nKeysURL=https://h/k\nAudience=a\n",
+		"Verify=jwt with KeysURL= needs Issuer="},
+	{"[Source a]\nVerify=jwt\nKeysURL=https://h/k\nIssuer=a\n",
+		"Verify=jwt with KeysURL= needs Audience="},
+	{"[Source a]\nVerify=ed25519\nKeysURL=http://h/k\n", "https is wanted"},
+	{"[Source a]\nVerify=ed25519\nKeysURL=http://127.0.0.1.evil.example/k\n",
+		"https is wanted"},
+	{"[Source a]\nVerify=ed25519\nKeysURL=ftp://h/k\n", "http:// or https://"},
+	{"[Source a]\nVerify=ed25519\nSecretFile=public\nSignedContent={id}{body}\n",
+		"needs DeliveryField=header:NAME"},
 	{"[Source a]\nVerify=standard-webhooks\n",
 		"Verify=standard-webhooks needs SecretFile="},
 	{"[Source a]\nVerify=twilio\n" PUBLIC, "Verify=twilio needs SecretFile="},
 	{"[Source a]\nVerify=twilio\nSecretFile=s\n",
 		"f:2: Verify=twilio needs PublicURL="},
 	{"[Source a]\nVerify=standard-webhooks\nSecretFile=pair\n",
-		"f:3: SecretFile=pair: Verify=standard-webhooks wants whsec_ and base64"},
+		"f:3: SecretFile=pair: Verify=standard-webhooks wants whsec_ or whpk_ and base64"},
 	{"[Source a]\nVerify=standard-webhooks\nSecretFile=prefix\n",
 		"SecretFile=prefix: Verify=standard-webhooks wants"},
-	{"[Source a]\nVerify=standard-webhooks\nSecretFile=public\n",
-		"SecretFile=public: it is a public key"},
 	/* Beside another scheme one key is enough, and none is too few. */
 	{"[Source a]\nVerify=header standard-webhooks\nSecretFile=pair\nSecretFile=open\n"
 	 "SecretFile=\nSecretFile=pair\n",
@@ -219,7 +251,6 @@ static const struct complaint errors[] = {
 		"f:3: Confirm=yes needs StatusField="},
 	{OPEN "ExpectWithin=0\n", "at least 1ms"},
 	{OPEN "Confirm=maybe\n", "yes or no"},
-	{OPEN "KeysURL=https://h\n", "not supported yet"},
 	{OPEN "Tolerance=0\n", "at least 1s"},
 	/* hooks */
 	{"[Hook h]\n", "f:1: [Hook h] has no Exec="},
@@ -247,6 +278,9 @@ static const struct complaint errors[] = {
 };
 
 static const struct complaint warnings[] = {
+	{OPEN "KeysURL=https://h\n", "f:3: KeysURL= is of no use without ed25519"},
+	{"[Source a]\nVerify=jwt\nSecretFile=rsa\nIssuer=i\n",
+		"f:2: Verify=jwt without Audience="},
 	{"[Source a]\nVerify=hmac\nSecretFile=open\n",
 		"f:3: SecretFile=open: others can read it"},
 	{OPEN "SecretFile=s\n", "SecretFile= is of no use beside Verify=none"},
@@ -305,6 +339,17 @@ static void test_nothing_to_say(void **state)
 		     "[Hook h]\nExec=/bin/true\nSource=a\nOn=shiped\n",
 		OPEN "SuccessValues=200 204\n[Hook h]\nExec=/bin/true\nOn=201\n",
 		OPEN "StatusField=\n[Hook h]\nExec=/bin/true\nOn=complted\n",
+		/* public keys: where they come from, and that anybody may read them */
+		"[Source a]\nVerify=jwt\nSecretFile=rsa\nIssuer=i\nAudience=a\n",
+		"[Source a]\nVerify=jwt\nKeysURL=https://h/k\nIssuer=i j\nAudience=a\n",
+		"[Source a]\nVerify=ed25519\nKeysURL=http://127.0.0.1:8/k\n",
+		"[Source a]\nVerify=ed25519\nSecretFile=public\n",
+		"[Source a]\nVerify=standard-webhooks\nSecretFile=public\n",
+		"[Source a]\nVerify=http-signature\nSecretFile=rsa\n" PUBLIC,
+		"[Source a]\nVerify=http-signature\nSecretFile=s\nCoveredComponents="
+		"content-digest @query-param;name=a\n",
+		"[Source a]\nVerify=sns\nAllowTopic=arn:aws-cn:sns:cn-north-1:1:t "
+		"arn:aws:sns:eu-west-1:1:t\n",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
