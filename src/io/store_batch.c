@@ -44,6 +44,7 @@ static const struct {
 	[STORE_LIST_CHANGES] = {store_exec_list_changes, READS},
 	[STORE_DUE] = {store_exec_due, READS},
 	[STORE_ORPHANS] = {store_exec_orphans, KEPT},
+	[STORE_PAUSE] = {store_exec_pause, 0},
 	[STORE_PING] = {exec_ping, READS},
 };
 

@@ -582,12 +582,14 @@ static void test_versions(void **state)
 	close_store();
 	execute_sql("PRAGMA user_version=1000");
 	expect_refusal(-ENOTSUP, "newer");
-	execute_sql("PRAGMA user_version=1; DROP INDEX run_open");
+	char sql[64];
+	snprintf(sql, sizeof(sql), "PRAGMA user_version=%d; DROP INDEX run_open",
+		store_schema_newest);
+	execute_sql(sql);
 	expect_refusal(-EBADMSG, "damaged");
 	execute_sql("PRAGMA application_id=1");
 	expect_refusal(-EBADMSG, "no store of callbackd");
 	execute_sql("CREATE INDEX run_open ON run (state) WHERE state <> 3");
-	char sql[64];
 	snprintf(sql, sizeof(sql), "PRAGMA application_id=%d", STORE_APPLICATION_ID);
 	execute_sql(sql);
 	reopen();
