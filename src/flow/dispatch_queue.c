@@ -42,6 +42,22 @@ void dispatch_put_back(struct lane *l, const struct store_run *record)
 		dispatch_refresh(l->dispatch);
 }
 
+static void log_merged(const struct store_claim *c)
+{
+	for (size_t i = 0; i < c->n_merged; i++) {
+		const struct store_run *r = &c->merged[i];
+		log_event(LOG_RUN_MERGED,
+			&(struct log_fields){.source = r->source,
+				.id = r->job,
+				.status = r->status,
+				.outcome = outcome_name(r->outcome),
+				.hook = r->hook,
+				.run = r->id},
+			"Hook %s does not start for %s/%s: %s (MinInterval=)", r->hook,
+			r->source, log_escapes(r->job), r->reason);
+	}
+}
+
 static void on_claimed(struct store_op *op)
 {
 	struct lane *l = op->arg;
@@ -49,15 +65,21 @@ static void on_claimed(struct store_op *op)
 	struct store_claim *c = &l->claim;
 	const struct hook *h = config_hook(d->flow->config, bytes_of(l->name));
 
-	dispatch_give_slots(l, c->limit - (unsigned)(op->result == 0 ? c->n_runs : 0));
-	if (op->result == 0)
+	unsigned left = c->limit - (unsigned)(op->result == 0 ? c->n_runs : 0);
+	dispatch_give_slots(l, left);
+	if (h)
+		pace_give(&l->pace, h, left);
+	if (op->result == 0) {
 		l->next_due_usec = c->next_due_usec;
-	else if (op->result != -ECANCELED)
+		memcpy(l->after, c->after, sizeof(l->after));
+		log_merged(c);
+	}
+	if (op->result < 0 && op->result != -ECANCELED)
 		l->next_due_usec = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
 	if (l->woken)
 		l->next_due_usec = clock_steady_usec();
 	for (size_t i = 0; op->result == 0 && i < c->n_runs; i++) {
-		if (h && !d->flow->stopping)
+		if (h && !l->paused && !d->flow->stopping)
 			dispatch_start_claimed(l, h, &c->runs[i]);
 		else
 			dispatch_put_back(l, &c->runs[i]);
@@ -78,10 +100,17 @@ void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 		.hook = l->name,
 		.limit = limit,
 		.now_usec = clock_steady_usec(),
-		.latest_usec = dispatch_latest_usec(h)};
+		.latest_usec = dispatch_latest_usec(h),
+		.serialize = h->serialize,
+		.merge = h->min_interval_usec != 0,
+		.paced = pace_counts_starts(h)};
+	memcpy(l->claim.after, l->after, sizeof(l->after));
+	l->serial = h->serialize;
 	dispatch_take_slots(l, limit);
+	pace_take(&l->pace, h, limit, clock_steady_usec());
 	if (store_submit(d->flow->store, &l->claim.op) < 0) {
 		dispatch_give_slots(l, limit);
+		pace_give(&l->pace, h, limit);
 		end_claim(l);
 	}
 }
@@ -166,20 +195,34 @@ void dispatch_ask_what_waits(struct dispatch *d)
 static void on_due_known(struct store_op *op)
 {
 	struct dispatch *d = op->arg;
+	bool short_of_memory = false;
 
 	d->asking = false;
 	for (size_t i = 0; op->result == 0 && i < d->due.n_hooks; i++) {
 		const struct store_due_hook *h = &d->due.hooks[i];
-		if (!config_hook(d->flow->config, bytes_of(h->hook))) {
-			bury_orphans(d, h->hook);
+		const struct hook *hook = config_hook(
+			d->flow->config, bytes_of(h->hook));
+		if (!hook) {
+			if (h->next_due_usec)
+				bury_orphans(d, h->hook);
 			continue;
 		}
 		struct lane *l = dispatch_make_lane(d, h->hook);
-		if (l && (!l->next_due_usec || h->next_due_usec < l->next_due_usec))
+		if (!l) {
+			short_of_memory = true;
+			continue;
+		}
+		if (h->next_due_usec &&
+			(!l->next_due_usec || h->next_due_usec < l->next_due_usec))
 			l->next_due_usec = h->next_due_usec;
+		l->paused = h->paused;
+		pace_restore(&l->pace, hook, h->started_usec, clock_steady_usec());
 	}
+	if (op->result == 0 && !short_of_memory)
+		d->known = true;
+	dispatch_reckon(d);
 	store_op_fini(op);
-	if (op->result < 0 && op->result != -ECANCELED)
+	if (short_of_memory || (op->result < 0 && op->result != -ECANCELED))
 		dispatch_ask_later(d);
 	else if (d->ask_again)
 		dispatch_ask_what_waits(d);

@@ -19,6 +19,7 @@ struct run_end {
 	const char *hook;
 	enum runstate state; /* what was committed: done, waiting (retry) or dead */
 	int64_t due_usec;    /* of waiting */
+	bool failed; /* the hook did: not a stop, not a shortage, not PermanentExitStatus= */
 };
 
 /*
