@@ -17,7 +17,7 @@ static void arm(struct dispatch *d);
 
 void dispatch_maybe_stopped(struct dispatch *d)
 {
-	if (d->share.used || !d->on_stopped)
+	if (d->share.used || d->running || !d->on_stopped)
 		return;
 	void (*on_stopped)(void *) = d->on_stopped;
 	d->on_stopped = NULL;
@@ -32,6 +32,18 @@ static void free_task(struct task *t)
 	free(t);
 }
 
+/* Its slot is free before its end is committed, which is a commit sooner. */
+static void on_ended(void *arg)
+{
+	struct task *t = arg;
+
+	t->ended = true;
+	dispatch_give_slots(t->lane, 1);
+	if (t->lane->serial) /* the next of its job may stand behind it */
+		t->lane->next_due_usec = clock_steady_usec();
+	dispatch_pump(t->dispatch);
+}
+
 static void on_over(void *arg, struct run *run, const struct run_end *end)
 {
 	struct task *t = arg;
@@ -43,12 +55,13 @@ static void on_over(void *arg, struct run *run, const struct run_end *end)
 	if (end->state == RUN_WAITING &&
 		(!l->next_due_usec || end->due_usec < l->next_due_usec))
 		l->next_due_usec = end->due_usec;
-	if (l->serial) /* the next of its job may have stood behind it */
+	if (l->serial && !t->ended)
 		l->next_due_usec = clock_steady_usec();
 	flow_moved(d->flow);
 	d->running--;
 	l->running--;
-	dispatch_give_slots(l, 1);
+	if (!t->ended)
+		dispatch_give_slots(l, 1);
 	dispatch_note_end(l, end);
 	free_task(t);
 	/* Its hook went with a reload while it ran: what waits for nobody is dead. */
@@ -74,6 +87,7 @@ void dispatch_start_claimed(
 		arm(d);
 		return;
 	}
+	run_tell_end(t->run, on_ended);
 	pace_started(&l->pace, clock_steady_usec());
 	t->lane = l;
 	t->dispatch = d;
@@ -176,7 +190,7 @@ void dispatch_pump(struct dispatch *d)
 	for (l = LIST_FIRST(&d->lanes); l; l = next) {
 		next = LIST_NEXT(l, link);
 		const struct hook *h = config_hook(d->flow->config, bytes_of(l->name));
-		if (!h || l->claiming || !l->next_due_usec)
+		if (!h || !l->next_due_usec || !dispatch_may_claim(l, h))
 			continue;
 		if (l->next_due_usec > dispatch_latest_usec(h))
 			l->next_due_usec = clock_steady_usec();

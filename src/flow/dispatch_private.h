@@ -26,9 +26,8 @@ struct lane {
 	struct pace pace;
 	bool paused;
 	bool serial; /* runs of a job may stand behind one another */
-	bool claiming;
+	unsigned claiming; /* claims under way */
 	bool woken; /* something was added while a claim was under way */
-	struct store_claim claim;
 	char after[65]; /* the source that had the last turn */
 };
 
@@ -39,6 +38,7 @@ struct task {
 	struct lane *lane;
 	struct dispatch *dispatch;
 	uint64_t tag;
+	bool ended; /* its slot is given back; its end is not committed yet */
 };
 
 struct dispatch {
@@ -91,6 +91,8 @@ void dispatch_wake_mourners(struct dispatch *d);
  * that was wrong, and is due now.
  */
 int64_t dispatch_latest_usec(const struct hook *h);
+/* May another claim be under way beside those that are? */
+bool dispatch_may_claim(const struct lane *l, const struct hook *h);
 /* Takes `limit` slots and as many due runs of this lane from the store, and starts them. */
 void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit);
 /* Claimed, but nothing may start any more: back to waiting. Gives its slot back. */

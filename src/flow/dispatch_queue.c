@@ -8,10 +8,26 @@
 
 /* ---- Claiming ---- */
 
-static void end_claim(struct lane *l)
+struct claim {
+	struct store_claim op;
+	struct lane *lane;
+};
+
+static void end_claim(struct claim *c)
 {
-	store_op_fini(&l->claim.op);
-	l->claiming = false;
+	c->lane->claiming--;
+	store_op_fini(&c->op.op);
+	free(c);
+}
+
+/*
+ * The slot of each run that ends is claimed for at once, in the transaction that its end is
+ * committed in: so there is one commit between two runs, whatever other claims are under way.
+ * Where it counts what was started before, one claim waits for the other.
+ */
+bool dispatch_may_claim(const struct lane *l, const struct hook *h)
+{
+	return !l->claiming || (!pace_counts_starts(h) && !l->pace.window);
 }
 
 static void on_put_back(struct store_op *op)
@@ -60,9 +76,10 @@ static void log_merged(const struct store_claim *c)
 
 static void on_claimed(struct store_op *op)
 {
-	struct lane *l = op->arg;
+	struct claim *claim = op->arg;
+	struct lane *l = claim->lane;
 	struct dispatch *d = l->dispatch;
-	struct store_claim *c = &l->claim;
+	struct store_claim *c = &claim->op;
 	const struct hook *h = config_hook(d->flow->config, bytes_of(l->name));
 
 	unsigned left = c->limit - (unsigned)(op->result == 0 ? c->n_runs : 0);
@@ -84,7 +101,7 @@ static void on_claimed(struct store_op *op)
 		else
 			dispatch_put_back(l, &c->runs[i]);
 	}
-	end_claim(l);
+	end_claim(claim);
 	dispatch_pump(d);
 	dispatch_maybe_stopped(d);
 }
@@ -92,11 +109,15 @@ static void on_claimed(struct store_op *op)
 void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 {
 	struct dispatch *d = l->dispatch;
+	struct claim *c = calloc(1, sizeof(*c));
 
-	l->claiming = true;
-	l->woken = false;
-	l->claim = (struct store_claim){
-		.op = {.kind = STORE_CLAIM, .on_done = on_claimed, .arg = l},
+	if (!c) {
+		l->next_due_usec = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
+		return;
+	}
+	c->lane = l;
+	c->op = (struct store_claim){
+		.op = {.kind = STORE_CLAIM, .on_done = on_claimed, .arg = c},
 		.hook = l->name,
 		.limit = limit,
 		.now_usec = clock_steady_usec(),
@@ -104,15 +125,15 @@ void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 		.serialize = h->serialize,
 		.merge = h->min_interval_usec != 0,
 		.paced = pace_counts_starts(h)};
-	memcpy(l->claim.after, l->after, sizeof(l->after));
+	memcpy(c->op.after, l->after, sizeof(l->after));
+	l->claiming++;
+	l->woken = false;
 	l->serial = h->serialize;
 	dispatch_take_slots(l, limit);
 	pace_take(&l->pace, h, limit, clock_steady_usec());
-	if (store_submit(d->flow->store, &l->claim.op) < 0) {
-		dispatch_give_slots(l, limit);
-		pace_give(&l->pace, h, limit);
-		end_claim(l);
-	}
+	/* Claims are never refused for a full queue. */
+	int ignored = store_submit(d->flow->store, &c->op.op);
+	(void)ignored;
 }
 
 /* ---- What waits ---- */

@@ -54,6 +54,7 @@ struct run {
 	struct store_wish *dead_wishes;
 	struct config *dead_config; /* holds the names in dead_wishes */
 	void (*on_over)(void *arg, struct run *run, const struct run_end *end);
+	void (*on_ended)(void *arg); /* or NULL */
 	void *arg;
 };
 
@@ -64,6 +65,11 @@ static bool is_shortage(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN ||
 	       error == ENOBUFS;
+}
+
+void run_tell_end(struct run *r, void (*on_ended)(void *arg))
+{
+	r->on_ended = on_ended;
 }
 
 uint64_t run_tag(const struct run *r)
@@ -272,6 +278,8 @@ static void settle(struct run *r)
 	/* Settles are never refused for a full queue. */
 	int ignored = store_submit(r->flow->store, &s->op);
 	(void)ignored;
+	if (r->on_ended)
+		r->on_ended(r->arg);
 }
 
 /* ---- The two facts ---- */
