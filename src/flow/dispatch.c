@@ -328,7 +328,8 @@ void dispatch_pause(struct dispatch *d, const char *hook, bool paused)
 	dispatch_reckon(d);
 	if (!paused)
 		dispatch_wake(d, hook);
-	dispatch_pump(d); /* the others have its share of the slots now, or not any more */
+	dispatch_pump(
+		d); /* the others have its share of the slots now, or not any more */
 }
 
 void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
@@ -360,13 +361,13 @@ int dispatch_new(struct dispatch **ret, struct flow *flow)
 	d->flow = flow;
 	LIST_INIT(&d->lanes);
 	LIST_INIT(&d->tasks);
-	dispatch_reckon(d);
 	d->timer = evtimer_new(flow->base, on_timer, d);
 	if (!d->timer || map_init(&d->lanes_by_name) < 0 ||
-		map_init(&d->tasks_by_tag) < 0) {
+		map_init(&d->tasks_by_tag) < 0 || dispatch_remember(d) < 0) {
 		dispatch_free(d);
 		return -ENOMEM;
 	}
+	dispatch_reckon(d);
 	*ret = d;
 	return 0;
 }

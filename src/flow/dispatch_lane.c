@@ -3,6 +3,7 @@
 #include "flow/dispatch_private.h"
 #include "io/log.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct lane *dispatch_find_lane(struct dispatch *d, const char *name)
@@ -22,6 +23,21 @@ struct lane *dispatch_make_lane(struct dispatch *d, const char *name)
 	LIST_INSERT_HEAD(&d->lanes, l, link);
 	map_put(&d->lanes_by_name, &l->by_name, bytes_of(l->name));
 	return l;
+}
+
+int dispatch_remember(struct dispatch *d)
+{
+	size_t n;
+	const struct store_hook *hooks = store_hooks(d->flow->store, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct lane *l = dispatch_make_lane(d, hooks[i].name);
+		if (!l)
+			return -ENOMEM;
+		l->paused = hooks[i].paused;
+		pace_restore(&l->pace, hooks[i].started_usec, clock_steady_usec());
+	}
+	return 0;
 }
 
 void dispatch_take_slots(struct lane *l, unsigned n)
@@ -52,7 +68,7 @@ void dispatch_reckon(struct dispatch *d)
 
 bool dispatch_may_work(const struct dispatch *d)
 {
-	return d->ready && d->known && !d->flow->stopping;
+	return d->ready && !d->flow->stopping;
 }
 
 bool dispatch_is_due(const struct lane *l)
@@ -88,7 +104,8 @@ void dispatch_note_end(struct lane *l, const struct run_end *end)
 		break;
 	case PACE_WELL:
 		log_event(LOG_HOOK_WELL, &fields,
-			"Hook %s succeeds again: it is not slowed down any more", l->name);
+			"Hook %s succeeds again: it is not slowed down any more",
+			l->name);
 		break;
 	case PACE_SAME: break;
 	}

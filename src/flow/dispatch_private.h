@@ -19,16 +19,16 @@ struct lane {
 	struct map_entry by_name;
 	struct dispatch *dispatch;
 	char name[65];
-	unsigned used;         /* slots: running, reserved, or being claimed */
+	unsigned used; /* slots: running, reserved, or being claimed */
 	unsigned running;
 	int64_t next_due_usec; /* of the earliest waiting run, steady clock; 0 = none waits */
 	int64_t not_before_usec; /* what is due waits for its pace until then; 0 = no */
 	struct pace pace;
 	bool paused;
-	bool serial; /* runs of a job may stand behind one another */
+	bool serial;       /* runs of a job may stand behind one another */
 	unsigned claiming; /* claims under way */
-	bool woken; /* something was added while a claim was under way */
-	char after[65]; /* the source that had the last turn */
+	bool woken;        /* something was added while a claim was under way */
+	char after[65];    /* the source that had the last turn */
 };
 
 struct task {
@@ -50,7 +50,6 @@ struct dispatch {
 	struct share share;  /* of the slots, by all lanes */
 	unsigned running;    /* tasks */
 	bool ready;          /* left-overs are gone; nothing starts before */
-	bool known;          /* nor before the store has said what is paused */
 	struct event *timer; /* the earliest due time, or the stop's end */
 	struct store_due due;
 	bool asking, ask_again, ask_later;
@@ -62,6 +61,8 @@ struct dispatch {
 struct lane *dispatch_find_lane(struct dispatch *d, const char *name);
 /* NULL when memory is short: the run waits in the store until somebody looks again. */
 struct lane *dispatch_make_lane(struct dispatch *d, const char *name);
+/* What the store kept of hooks in a former life. 0 or -ENOMEM. */
+int dispatch_remember(struct dispatch *d) MUST_CHECK;
 void dispatch_take_slots(struct lane *l, unsigned n);
 void dispatch_give_slots(struct lane *l, unsigned n);
 /* The configuration, or who is paused, is new: who shares the slots? */

@@ -216,34 +216,20 @@ void dispatch_ask_what_waits(struct dispatch *d)
 static void on_due_known(struct store_op *op)
 {
 	struct dispatch *d = op->arg;
-	bool short_of_memory = false;
 
 	d->asking = false;
 	for (size_t i = 0; op->result == 0 && i < d->due.n_hooks; i++) {
 		const struct store_due_hook *h = &d->due.hooks[i];
-		const struct hook *hook = config_hook(
-			d->flow->config, bytes_of(h->hook));
-		if (!hook) {
-			if (h->next_due_usec)
-				bury_orphans(d, h->hook);
+		if (!config_hook(d->flow->config, bytes_of(h->hook))) {
+			bury_orphans(d, h->hook);
 			continue;
 		}
 		struct lane *l = dispatch_make_lane(d, h->hook);
-		if (!l) {
-			short_of_memory = true;
-			continue;
-		}
-		if (h->next_due_usec &&
-			(!l->next_due_usec || h->next_due_usec < l->next_due_usec))
+		if (l && (!l->next_due_usec || h->next_due_usec < l->next_due_usec))
 			l->next_due_usec = h->next_due_usec;
-		l->paused = h->paused;
-		pace_restore(&l->pace, hook, h->started_usec, clock_steady_usec());
 	}
-	if (op->result == 0 && !short_of_memory)
-		d->known = true;
-	dispatch_reckon(d);
 	store_op_fini(op);
-	if (short_of_memory || (op->result < 0 && op->result != -ECANCELED))
+	if (op->result < 0 && op->result != -ECANCELED)
 		dispatch_ask_later(d);
 	else if (d->ask_again)
 		dispatch_ask_what_waits(d);

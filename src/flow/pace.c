@@ -20,7 +20,8 @@ static uint64_t credit_max(const struct rate *rate)
 	return rate->n * rate->span_usec; /* rate_parse() sees to it that this fits */
 }
 
-/* Brings the bucket up to date; a rate that is new begins with a full one. */
+/* Brings the bucket up to date. Of a rate that is new, after a start or a reload, the last start
+ * is known at most: it can have emptied the bucket, and what came since is in it. */
 static void fill(struct pace *p, const struct hook *h, int64_t now_usec)
 {
 	uint64_t max = credit_max(&h->rate);
@@ -28,8 +29,8 @@ static void fill(struct pace *p, const struct hook *h, int64_t now_usec)
 
 	if (p->rate.n != h->rate.n || p->rate.span_usec != h->rate.span_usec) {
 		p->rate = h->rate;
-		p->credit = max;
-		p->credit_at_usec = now_usec;
+		p->credit = p->started_usec ? 0 : max;
+		p->credit_at_usec = p->started_usec ? p->started_usec : now_usec;
 	}
 	if (now_usec <= p->credit_at_usec)
 		return;
@@ -41,24 +42,10 @@ static void fill(struct pace *p, const struct hook *h, int64_t now_usec)
 		p->credit += passed * h->rate.n;
 }
 
-void pace_restore(
-	struct pace *p, const struct hook *h, int64_t started_usec, int64_t now_usec)
+void pace_restore(struct pace *p, int64_t started_usec, int64_t now_usec)
 {
-	if (p->restored)
-		return;
-	p->restored = true;
-	if (!started_usec || p->started_usec)
-		return;
 	/* It was written under a clock that was ahead: nobody waits for longer than once. */
-	if (started_usec > now_usec)
-		started_usec = now_usec;
-	p->started_usec = started_usec;
-	if (!h->rate.n)
-		return;
-	p->rate = h->rate;
-	p->credit = 0;
-	p->credit_at_usec = started_usec;
-	fill(p, h, now_usec);
+	p->started_usec = started_usec < now_usec ? started_usec : now_usec;
 }
 
 static void later(int64_t *at_usec, int64_t usec)
@@ -67,8 +54,8 @@ static void later(int64_t *at_usec, int64_t usec)
 		*at_usec = usec;
 }
 
-unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy, int64_t now_usec,
-	int64_t *ret_at_usec)
+unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy,
+	int64_t now_usec, int64_t *ret_at_usec)
 {
 	unsigned n = h->max_concurrent > busy ? h->max_concurrent - busy : 0;
 	int64_t at = 0;
@@ -91,7 +78,8 @@ unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy, int64_
 			n = starts ? (unsigned)starts : n;
 		if (!starts) {
 			uint64_t lacks = h->rate.span_usec - p->credit;
-			later(&at, now_usec + (int64_t)((lacks + h->rate.n - 1) / h->rate.n));
+			later(&at, now_usec + (int64_t)((lacks + h->rate.n - 1) /
+							h->rate.n));
 		}
 	}
 	if (p->window) {
@@ -110,13 +98,13 @@ unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy, int64_
 
 void pace_take(struct pace *p, const struct hook *h, unsigned n, int64_t now_usec)
 {
-	p->started_before_usec = p->started_usec;
-	p->started_usec = now_usec;
 	if (h->rate.n) {
 		uint64_t cost = n * h->rate.span_usec;
 		fill(p, h, now_usec);
 		p->credit -= cost < p->credit ? cost : p->credit;
 	}
+	p->started_before_usec = p->started_usec;
+	p->started_usec = now_usec;
 }
 
 void pace_give(struct pace *p, const struct hook *h, unsigned n)

@@ -17,14 +17,14 @@
 #include "rules/hook.h"
 
 struct pace {
-	int64_t started_usec, started_before_usec; /* the last start, and the one before */
+	int64_t started_usec,
+		started_before_usec; /* the last start, and the one before */
 	/* RateLimit=: the bucket holds `credit`, as of credit_at; a start costs the rate's
 	 * span, a microsecond brings its n. So nothing is ever rounded. */
 	uint64_t credit;
 	int64_t credit_at_usec;
-	struct rate rate; /* that the credit was counted in */
-	bool restored;    /* what a former life started is known */
-	unsigned window;  /* 0: open */
+	struct rate rate;             /* that the credit was counted in */
+	unsigned window;              /* 0: open */
 	unsigned failures, successes; /* in a row; since the window last grew */
 	uint64_t pause_usec;          /* between probes; 0: none yet */
 	int64_t probe_at_usec;
@@ -32,16 +32,14 @@ struct pace {
 
 enum pace_news { PACE_SAME, PACE_SLOWED, PACE_WELL };
 
-/* The last start of a former life: the interval goes on, the bucket is as full as the time
- * since can have made an empty one. Only the first call counts. */
-void pace_restore(
-	struct pace *p, const struct hook *h, int64_t started_usec, int64_t now_usec);
+/* The last start of a former life (0: none): its interval goes on. */
+void pace_restore(struct pace *p, int64_t started_usec, int64_t now_usec);
 /*
  * How many runs may start now, beside `busy` that are started or about to be. 0: *ret_at_usec is
  * when to ask again, 0 = when one of those has ended.
  */
-unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy, int64_t now_usec,
-	int64_t *ret_at_usec);
+unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy,
+	int64_t now_usec, int64_t *ret_at_usec);
 /* They are about to be started: it counts from here on. */
 void pace_take(struct pace *p, const struct hook *h, unsigned n, int64_t now_usec);
 /* Of those taken, so many were not started after all. */

@@ -73,8 +73,8 @@ static int first_run(struct store *s, enum store_sql which, const char *hook,
 }
 
 /* 1 and the run of this source to claim next, 0 when none is due. */
-static int first_due(struct store *s, const struct store_claim *o, const char *source,
-	struct due *ret)
+static int first_due(
+	struct store *s, const struct store_claim *o, const char *source, struct due *ret)
 {
 	int r = first_run(s, SQL_RUNS_DUE, o->hook, source, o->now_usec, ret);
 
@@ -230,8 +230,7 @@ static int let_all_step_up(struct store *s, const char *hook)
 {
 	for (int i = 0; i < STEPS_MAX; i++) {
 		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-		int r = STORE_ROW(
-			s, SQL_RUNS_BEHIND, &row, ARG_TEXT(hook), ARG_INT(1));
+		int r = STORE_ROW(s, SQL_RUNS_BEHIND, &row, ARG_TEXT(hook), ARG_INT(1));
 		if (r <= 0)
 			return r;
 		uint64_t number = store_sql_number(row, 0);
@@ -376,8 +375,8 @@ int store_exec_claim(struct store *s, struct store_op *op)
 	if (r >= 0)
 		r = o->merge && o->limit ? claim_merged(s, o) : claim_in_turns(s, o);
 	if (!r && o->paced && o->n_runs)
-		r = STORE_RUN(s, SQL_HOOK_STARTED, ARG_TEXT(o->hook),
-			ARG_INT(s->steady_usec));
+		r = STORE_RUN(
+			s, SQL_HOOK_STARTED, ARG_TEXT(o->hook), ARG_INT(s->steady_usec));
 	if (more)
 		o->next_due_usec = o->now_usec;
 	return r;

@@ -59,6 +59,8 @@ int store_keep_numbers(struct store *s) MUST_CHECK;
 int store_drop_runs(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;
 
 /* ---- store_hook.c ---- */
+int store_load_hooks(struct store *s) MUST_CHECK; /* for store_open() */
+void store_free_hooks(struct store *s);
 #define STORE_LABEL_SIZE 65 /* of the name of a source or a hook */
 /* The source behind `after` ("" for the first) that has runs of this hook in the queue, in the
  * order of names: 1 and *ret, which may be `after` itself; 0 when there is none. */

@@ -18,8 +18,8 @@ static int read_name(struct store *s, enum store_sql which, const struct store_a
 
 	int r = store_sql_row(s, which, &row, args, n_args);
 	if (r == 1)
-		snprintf(ret, STORE_LABEL_SIZE, "%.*s",
-			BYTES_FMT(store_sql_peek(row, 0)));
+		snprintf(
+			ret, STORE_LABEL_SIZE, "%.*s", BYTES_FMT(store_sql_peek(row, 0)));
 	return r;
 }
 
@@ -88,23 +88,6 @@ static int add_behind(struct store *s, struct store_due *o, const char *hook)
 	return 0;
 }
 
-static int add_kept(struct store *s, struct store_due *o)
-{
-	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-	char name[STORE_LABEL_SIZE];
-
-	int r = store_sql_row(s, SQL_HOOKS, &row, NULL, 0);
-	for (; r == 1; r = store_sql_next(s, row)) {
-		snprintf(name, sizeof(name), "%.*s", BYTES_FMT(store_sql_peek(row, 0)));
-		struct store_due_hook *h = due_of(o, name);
-		if (!h)
-			return -ENOMEM;
-		h->paused = sqlite3_column_int(row, 1);
-		h->started_usec = sqlite3_column_int64(row, 2);
-	}
-	return r;
-}
-
 static int add_each(struct store *s, struct store_due *o, enum store_sql which,
 	int (*add)(struct store *s, struct store_due *o, const char *hook))
 {
@@ -126,7 +109,42 @@ int store_exec_due(struct store *s, struct store_op *op)
 	int r = add_each(s, o, SQL_RUNS_NEXT_HOOK, add_waiting);
 	if (!r)
 		r = add_each(s, o, SQL_RUNS_NEXT_BEHIND, add_behind);
-	return r ? r : add_kept(s, o);
+	return r;
+}
+
+int store_load_hooks(struct store *s)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+	bool failed = false;
+
+	int r = store_sql_row(s, SQL_HOOKS, &row, NULL, 0);
+	for (; r == 1; r = store_sql_next(s, row)) {
+		void *more = reallocarray(s->hooks, s->n_hooks + 1, sizeof(*s->hooks));
+		if (!more)
+			return -ENOMEM;
+		s->hooks = more;
+		s->hooks[s->n_hooks++] = (struct store_hook){
+			.name = store_sql_text(row, 0, &failed),
+			.paused = sqlite3_column_int(row, 1),
+			.started_usec = sqlite3_column_int64(row, 2),
+		};
+		if (failed)
+			return -ENOMEM;
+	}
+	return r;
+}
+
+void store_free_hooks(struct store *s)
+{
+	for (size_t i = 0; i < s->n_hooks; i++)
+		free(s->hooks[i].name);
+	free(s->hooks);
+}
+
+const struct store_hook *store_hooks(const struct store *s, size_t *ret_n)
+{
+	*ret_n = s->n_hooks;
+	return s->hooks;
 }
 
 int store_exec_pause(struct store *s, struct store_op *op)

@@ -212,19 +212,14 @@ struct store_settle {
 	size_t n_dead_wishes;
 };
 
-/*
- * Per hook that has runs waiting or was ever paused: when the first is due (0: none waits; one
- * that stands behind another counts as due), and what is kept of the hook itself. For dispatch
- * at start and after a reload.
- */
+/* Per hook that has runs waiting: when the first is due; one that stands behind another counts
+ * as due. For dispatch at start and after a reload. */
 struct store_due {
 	struct store_op op;
 	/* out */
 	struct store_due_hook {
 		char *hook;
 		int64_t next_due_usec;
-		int64_t started_usec; /* the last paced start, clock_steady_usec(); 0 = none */
-		bool paused;
 	} * hooks;
 	size_t n_hooks;
 };

@@ -116,12 +116,14 @@ static const char *const texts[STORE_SQL_MAX] = {
 	[SQL_RUNS_DUE] = "SELECT number, job FROM run INDEXED BY run_waiting "
 			 "WHERE state = 1 AND behind = 0 AND hook = ?1 AND source = ?2 "
 			 "AND due <= ?3 ORDER BY due",
-	[SQL_RUNS_BEYOND] = "SELECT number, job FROM run INDEXED BY run_waiting "
-			    "WHERE state = 1 AND behind = 0 AND hook = ?1 AND source = ?2 "
-			    "AND due > ?3 ORDER BY due",
-	[SQL_RUNS_FIRST_DUE] = "SELECT due FROM run INDEXED BY run_waiting WHERE state = 1 "
-			       "AND behind = 0 AND hook = ?1 AND source = ?2 "
-			       "ORDER BY due LIMIT 1",
+	[SQL_RUNS_BEYOND] =
+		"SELECT number, job FROM run INDEXED BY run_waiting "
+		"WHERE state = 1 AND behind = 0 AND hook = ?1 AND source = ?2 "
+		"AND due > ?3 ORDER BY due",
+	[SQL_RUNS_FIRST_DUE] =
+		"SELECT due FROM run INDEXED BY run_waiting WHERE state = 1 "
+		"AND behind = 0 AND hook = ?1 AND source = ?2 "
+		"ORDER BY due LIMIT 1",
 	[SQL_RUNS_NEXT_SOURCE] = "SELECT source FROM run INDEXED BY run_waiting "
 				 "WHERE state = 1 AND behind = 0 AND hook = ?1 "
 				 "AND source > ?2 ORDER BY source LIMIT 1",
@@ -157,8 +159,9 @@ static const char *const texts[STORE_SQL_MAX] = {
 	[SQL_HOOK_PAUSED] = "SELECT paused FROM hook WHERE name = ?1",
 	[SQL_HOOK_PAUSE] = "INSERT INTO hook (name, paused, started) VALUES (?1, ?2, 0) "
 			   "ON CONFLICT (name) DO UPDATE SET paused = excluded.paused",
-	[SQL_HOOK_STARTED] = "INSERT INTO hook (name, paused, started) VALUES (?1, 0, ?2) "
-			     "ON CONFLICT (name) DO UPDATE SET started = excluded.started",
+	[SQL_HOOK_STARTED] =
+		"INSERT INTO hook (name, paused, started) VALUES (?1, 0, ?2) "
+		"ON CONFLICT (name) DO UPDATE SET started = excluded.started",
 
 	[SQL_TOKEN_GET] = "SELECT source, id FROM token WHERE hash = ?1",
 	[SQL_TOKEN_ADD] = "INSERT INTO token (hash, source, created) VALUES (?1, ?2, ?3)",

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 			running--;
 		}
 	}
-	printf("%.0f\n", (double)count /
-				 ((double)(clock_mono_usec() - began) / (double)USEC_PER_SEC));
+	printf("%.0f\n", (double)count / ((double)(clock_mono_usec() - began) /
+						 (double)USEC_PER_SEC));
 	return 0;
 }

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import pytest
 
-from helpers import build_directory, until
+from helpers import until
 
 FULL = bool(os.environ.get("FULL"))
 SOURCE = "[Source s]\nVerify=none\n"
@@ -51,8 +51,17 @@ def all_runs(d, query=""):
         after = f"&after={page['next']}"
 
 
+def counts(d):
+    return d.control("GET", "/v1/status").json["runs"]
+
+
+def is_over(d):
+    n = counts(d)  # of one commit: what goes from waiting to running is not missed
+    return n["waiting"] + n["running"] == 0
+
+
 def wait_until_over(d, timeout=20):
-    until(lambda: not d.runs("?state=waiting") and not d.runs("?state=running"), timeout)
+    until(lambda: is_over(d), timeout)
 
 
 def hook_of(d, name="h"):
@@ -123,9 +132,8 @@ def test_one_that_waits_for_its_retry_holds_its_job_back(run_daemon, tmp_path):
     wait_until_over(d)
     assert diary.begun("a")[-1] == "p2" and diary.begun("a").count("p2") == 1
     # A replay is one more of its job, and waits for the others.
-    (done,) = [r for r in d.job("s", "a")["runs"] if r["status" if "status" in r else "run"] and r["attempt"] == 1]
+    first, done = d.job("s", "a")["runs"]
     fails.touch()
-    first = next(r for r in d.job("s", "a")["runs"] if r["run"] != done["run"])
     n = len(diary.begun("a"))
     assert d.ctl("replay", first["run"]).returncode == 0
     until(lambda: len(diary.begun("a")) > n)
@@ -160,10 +168,12 @@ def test_serialize_holds_over_a_stop(run_daemon, tmp_path):
 
 def test_what_waits_is_merged(run_daemon, recorder):
     d = run_daemon(SOURCE + f"[Hook h]\nExec={recorder.exec}\nMinInterval=1s\n")
-    for i in range(8):
+    send(d, "j0")
+    recorder.wait(1)
+    for i in range(1, 8):
         send(d, f"j{i}")
-    first, last = recorder.wait(2)
     wait_until_over(d)
+    last = recorder.all()[-1]
     runs = {r["id"]: r for r in all_runs(d)}
     ran = {r.RUN for r in recorder.all()}
     assert len(ran) == len(recorder.all()) and last.ID == "j7" and last.payload == b'{"id": "j7", "status": "completed"}'
@@ -217,41 +227,43 @@ def test_a_rate_is_kept_and_nothing_merged(run_daemon):
 # ---- shares of the slots
 
 GREEDY = (
-    "[Hook bad]\nExec=/bin/false\nMaxConcurrent=16\nRetries=5\nRetryDelay=20ms\n"
-    "[Hook slow]\nExec=/bin/sleep 600\nMaxConcurrent=16\nKillAfter=0\n"
+    "[Source quiet]\nVerify=none\n"
+    "[Hook bad]\nSource=s\nExec=/bin/false\nMaxConcurrent=16\nRetries=5\nRetryDelay=1s\n"
+    "[Hook slow]\nSource=s\nExec=/bin/sleep 600\nMaxConcurrent=16\nKillAfter=0\n"
     "[Hook third]\nExec=/bin/true\nMaxConcurrent=8\n"
 )
 
 
-def lateness(d, hook):
-    """Of each run of the hook: from the callback to its start, sorted."""
-    received = {}
-    found, after = [], ""
-    while True:
-        page = d.control("GET", f"/v1/jobs?limit=1000{after}").json
-        received.update((j["id"], at(j["received"])) for j in page["jobs"])
-        if page["next"] is None:
-            break
-        after = f"&after={page['next']}"
-    for r in all_runs(d, f"&hook={hook}"):
-        found.append(at(r["started"]) - received[r["id"]])
-    return sorted(found)
+def lateness(d, ids, source="s"):
+    """Milliseconds from the callback to the start of the third hook: p50 and p99."""
+    send_many(d, ids, source, per_second=200 if FULL else 40)
+    late = []
+    for id in ids:
+        job = until(
+            lambda id=id: (j := d.job(source, id))
+            and all(r["state"] == "done" for r in j["runs"] if r["hook"] == "third")
+            and j
+        )
+        (run,) = [r for r in job["runs"] if r["hook"] == "third"]
+        late.append(1000 * (at(run["started"]) - at(job["received"])))
+    late.sort()
+    return late[len(late) // 2], late[len(late) * 99 // 100]
 
 
 def test_greedy_hooks_leave_a_slot_for_a_third_one(run_daemon):
     """One always fails, one is always slow, and both could take all there is."""
-    d = run_daemon(SOURCE + GREEDY, daemon="MaxConcurrent=16\nStopTimeout=0")
-    n = 2000 if FULL else 60
+    d = run_daemon(SOURCE + GREEDY, daemon="MaxConcurrent=16\nStopTimeout=0\nLogLevel=warning")
+    n = 1000 if FULL else 40
+    alone = lateness(d, [f"q{i}" for i in range(n)], "quiet")
     send_many(d, [f"warm{i}" for i in range(40)])
     until(lambda: hook_of(d, "slow")["running"] >= 12)
+    until(lambda: hook_of(d, "third")["running"] == 0)
     assert hook_of(d, "slow")["running"] < 16
-    until(lambda: all(r["state"] == "done" for r in all_runs(d, "&hook=third")))
-    send_many(d, [f"j{i}" for i in range(n)], per_second=200 if FULL else 30)
-    until(lambda: len([r for r in all_runs(d, "&hook=third") if r["state"] == "done"]) == n + 40, 20)
-    late = lateness(d, "third")[: n]
-    p50, p99 = late[n // 2], late[n * 99 // 100]
-    print(f"third hook, callback to start: p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms")
-    assert p50 < (0.01 if FULL else 0.5), (p50, p99)
+    beside = lateness(d, [f"j{i}" for i in range(n)])
+    print("callback to start, p50 and p99 in ms: alone %.1f %.1f, beside them %.1f %.1f" % (*alone, *beside))
+    assert hook_of(d, "slow")["running"] < 16
+    assert beside[0] - alone[0] < (10 if FULL else 500), (alone, beside)
+    assert beside[1] - alone[1] < (10 if FULL else 5000), (alone, beside)
 
 
 def test_one_source_does_not_hold_another_up(run_daemon, tmp_path):
@@ -353,19 +365,19 @@ def test_nothing_starts_once_a_pause_is_answered(run_daemon, tmp_path):
             while not stop.is_set():
                 send(d, f"j{n}")
                 n += 1
+                stop.wait(0.01)
         except (OSError, AssertionError) as e:
             errors.append(e)
 
     sender = threading.Thread(target=load)
     sender.start()
-    for _ in range(10):
+    for _ in range(5):
         before = len(diary.lines())
         until(lambda n=before: len(diary.lines()) > n)
         assert d.control("POST", "/v1/hooks/h/pause").status == 200
         until(lambda: not d.runs("?state=running"))
         before = len(diary.lines())
-        waiting = len(d.runs("?state=waiting"))
-        until(lambda n=waiting: len(d.runs("?state=waiting")) > n + 3)
+        until(lambda n=counts(d)["waiting"]: counts(d)["waiting"] > n + 3)
         assert len(diary.lines()) == before
         assert d.control("POST", "/v1/hooks/h/resume").status == 200
     stop.set()
@@ -415,10 +427,10 @@ def test_a_wall_clock_that_jumps_moves_no_start(run_daemon, recorder, tmp_path):
         env={"LD_PRELOAD": str(shim), "CLOCK_DAYS": str(days)},
     )
     send(d, "a")
-    n = len(recorder.wait(2))
+    recorder.wait(2)
     for jump in ("1", "0", "-1", "0", "1"):
         days.write_text(jump)
-        n = len(recorder.wait(len(recorder.all()) + 3))
+        recorder.wait(len(recorder.all()) + 3)
     # Into the next life with a clock that is a day ahead, and back: nothing waits for a day.
     d.restart()
     recorder.wait(len(recorder.all()) + 2)
@@ -436,7 +448,7 @@ def test_what_ran_is_found_and_started_again_within_a_second(run_daemon, tmp_pat
     d = run_daemon(
         SOURCE + f"[Hook h]\nExec={diary.exec}\nMaxConcurrent=16\nKillAfter=0\n", daemon="StopTimeout=0"
     )
-    send_many(d, [f"j{i}" for i in range(24)])
+    send_many(d, [f"j{i}" for i in range(16)])
     until(lambda: len(diary.lines()) == 16)
     d.kill9()
     began = time.monotonic()
@@ -447,14 +459,13 @@ def test_what_ran_is_found_and_started_again_within_a_second(run_daemon, tmp_pat
     assert len(running) == 16 and {r["attempt"] for r in running} == {2}
 
 
-@pytest.mark.skipif(not FULL, reason="FULL=1: ten thousand failing runs")
-def test_ten_thousand_failing_runs(run_daemon):
-    """Every one ends once; the delays between its attempts are uniform under the cap."""
-    n, cap = 10000, 2.0
-    d = run_daemon(
-        SOURCE + f"[Hook h]\nExec=/bin/false\nMaxConcurrent=16\nRetries=1\nRetryDelay={cap}s\nRetryDelayMax={cap}s\n",
-        daemon="LogLevel=warning",
-    )
+def test_many_failing_runs(run_daemon):
+    """10,000 when FULL=1: without retries none is held back, and each is dead once."""
+    n = 10000 if FULL else 200
+    d = run_daemon(SOURCE + "[Hook h]\nExec=/bin/false\nMaxConcurrent=16\nRetries=0\n", daemon="LogLevel=err")
     send_many(d, [f"j{i}" for i in range(n)])
-    print(hook_of(d), d.control("GET", "/v1/status").json["runs"])
-    assert build_directory()
+    wait_until_over(d, 120)
+    runs = all_runs(d)
+    assert len(runs) == len({r["id"] for r in runs}) == n
+    assert {(r["state"], r["attempt"], r["exit_status"]) for r in runs} == {("dead", 1, 1)}
+    assert not hook_of(d)["slowed"]
