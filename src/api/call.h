@@ -53,6 +53,7 @@ union call_op {
 	struct store_forget forget;
 	struct store_replay replay;
 	struct store_discard discard;
+	struct store_pause pause;
 };
 
 struct call {
@@ -128,6 +129,10 @@ void control_runs_list(struct call *c);
 void control_runs_get(struct call *c);
 void control_runs_replay(struct call *c);
 void control_runs_discard(struct call *c);
+void control_hooks_pause(struct call *c);
+void control_hooks_resume(struct call *c);
+/* All of them for status: an array, NULL when memory is short. */
+json_t *control_hooks_list(const struct flow *f);
 void control_watch_get(struct call *c);
 void control_misc_status(struct call *c);
 void control_misc_reload(struct call *c);

@@ -1,4 +1,4 @@
-/* callbackctl expect, forget, replay, discard: what changes a job or a run. */
+/* callbackctl expect, forget, replay, discard, pause, resume: what changes a job, a run, a hook. */
 #include "base/codec.h"
 #include "base/text.h"
 #include "ctl/commands.h"
@@ -173,4 +173,24 @@ int cmd_discard(struct ctl *ctl, const struct ctl_args *args)
 			break;
 	}
 	return exit;
+}
+
+static int pause_hook(
+	struct ctl *ctl, const char *hook, const char *verb, const char *told)
+{
+	CLEANUP(freep) char *encoded = codec_percent_encode(bytes_of(hook));
+	CLEANUP(freep)
+	char *path = encoded ? text_format("/v1/hooks/%s/%s", encoded, verb) : NULL;
+
+	return change(ctl, "POST", path, NULL, hook, told);
+}
+
+int cmd_pause(struct ctl *ctl, const struct ctl_args *args)
+{
+	return pause_hook(ctl, args->operands[0], "pause", "is paused");
+}
+
+int cmd_resume(struct ctl *ctl, const struct ctl_args *args)
+{
+	return pause_hook(ctl, args->operands[0], "resume", "goes on");
 }

@@ -31,6 +31,8 @@ int cmd_forget(struct ctl *ctl, const struct ctl_args *args);
 int cmd_replay(struct ctl *ctl, const struct ctl_args *args);
 int cmd_discard(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_discard_options[];
+int cmd_pause(struct ctl *ctl, const struct ctl_args *args);
+int cmd_resume(struct ctl *ctl, const struct ctl_args *args);
 
 int cmd_upload(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_upload_options[];

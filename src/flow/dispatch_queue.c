@@ -8,10 +8,26 @@
 
 /* ---- Claiming ---- */
 
-static void end_claim(struct lane *l)
+struct claim {
+	struct store_claim op;
+	struct lane *lane;
+};
+
+static void end_claim(struct claim *c)
 {
-	store_op_fini(&l->claim.op);
-	l->claiming = false;
+	c->lane->claiming--;
+	store_op_fini(&c->op.op);
+	free(c);
+}
+
+/*
+ * The slot of each run that ends is claimed for at once, in the transaction that its end is
+ * committed in: so there is one commit between two runs, whatever other claims are under way.
+ * Where it counts what was started before, one claim waits for the other.
+ */
+bool dispatch_may_claim(const struct lane *l, const struct hook *h)
+{
+	return !l->claiming || (!pace_counts_starts(h) && !l->pace.window);
 }
 
 static void on_put_back(struct store_op *op)
@@ -42,27 +58,50 @@ void dispatch_put_back(struct lane *l, const struct store_run *record)
 		dispatch_refresh(l->dispatch);
 }
 
+static void log_merged(const struct store_claim *c)
+{
+	for (size_t i = 0; i < c->n_merged; i++) {
+		const struct store_run *r = &c->merged[i];
+		log_event(LOG_RUN_MERGED,
+			&(struct log_fields){.source = r->source,
+				.id = r->job,
+				.status = r->status,
+				.outcome = outcome_name(r->outcome),
+				.hook = r->hook,
+				.run = r->id},
+			"Hook %s does not start for %s/%s: %s (MinInterval=)", r->hook,
+			r->source, log_escapes(r->job), r->reason);
+	}
+}
+
 static void on_claimed(struct store_op *op)
 {
-	struct lane *l = op->arg;
+	struct claim *claim = op->arg;
+	struct lane *l = claim->lane;
 	struct dispatch *d = l->dispatch;
-	struct store_claim *c = &l->claim;
+	struct store_claim *c = &claim->op;
 	const struct hook *h = config_hook(d->flow->config, bytes_of(l->name));
 
-	dispatch_give_slots(l, c->limit - (unsigned)(op->result == 0 ? c->n_runs : 0));
-	if (op->result == 0)
+	unsigned left = c->limit - (unsigned)(op->result == 0 ? c->n_runs : 0);
+	dispatch_give_slots(l, left);
+	if (h)
+		pace_give(&l->pace, h, left);
+	if (op->result == 0) {
 		l->next_due_usec = c->next_due_usec;
-	else if (op->result != -ECANCELED)
+		memcpy(l->after, c->after, sizeof(l->after));
+		log_merged(c);
+	}
+	if (op->result < 0 && op->result != -ECANCELED)
 		l->next_due_usec = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
 	if (l->woken)
 		l->next_due_usec = clock_steady_usec();
 	for (size_t i = 0; op->result == 0 && i < c->n_runs; i++) {
-		if (h && !d->flow->stopping)
+		if (h && !l->paused && !d->flow->stopping)
 			dispatch_start_claimed(l, h, &c->runs[i]);
 		else
 			dispatch_put_back(l, &c->runs[i]);
 	}
-	end_claim(l);
+	end_claim(claim);
 	dispatch_pump(d);
 	dispatch_maybe_stopped(d);
 }
@@ -70,20 +109,31 @@ static void on_claimed(struct store_op *op)
 void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 {
 	struct dispatch *d = l->dispatch;
+	struct claim *c = calloc(1, sizeof(*c));
 
-	l->claiming = true;
-	l->woken = false;
-	l->claim = (struct store_claim){
-		.op = {.kind = STORE_CLAIM, .on_done = on_claimed, .arg = l},
+	if (!c) {
+		l->next_due_usec = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
+		return;
+	}
+	c->lane = l;
+	c->op = (struct store_claim){
+		.op = {.kind = STORE_CLAIM, .on_done = on_claimed, .arg = c},
 		.hook = l->name,
 		.limit = limit,
 		.now_usec = clock_steady_usec(),
-		.latest_usec = dispatch_latest_usec(h)};
+		.latest_usec = dispatch_latest_usec(h),
+		.serialize = h->serialize,
+		.merge = h->min_interval_usec != 0,
+		.paced = pace_counts_starts(h)};
+	memcpy(c->op.after, l->after, sizeof(l->after));
+	l->claiming++;
+	l->woken = false;
+	l->serial = h->serialize;
 	dispatch_take_slots(l, limit);
-	if (store_submit(d->flow->store, &l->claim.op) < 0) {
-		dispatch_give_slots(l, limit);
-		end_claim(l);
-	}
+	pace_take(&l->pace, h, limit, clock_steady_usec());
+	/* Claims are never refused for a full queue. */
+	int ignored = store_submit(d->flow->store, &c->op.op);
+	(void)ignored;
 }
 
 /* ---- What waits ---- */

@@ -54,6 +54,7 @@ struct run {
 	struct store_wish *dead_wishes;
 	struct config *dead_config; /* holds the names in dead_wishes */
 	void (*on_over)(void *arg, struct run *run, const struct run_end *end);
+	void (*on_ended)(void *arg); /* or NULL */
 	void *arg;
 };
 
@@ -64,6 +65,11 @@ static bool is_shortage(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN ||
 	       error == ENOBUFS;
+}
+
+void run_tell_end(struct run *r, void (*on_ended)(void *arg))
+{
+	r->on_ended = on_ended;
 }
 
 uint64_t run_tag(const struct run *r)
@@ -136,6 +142,13 @@ static bool is_uncounted(const struct run *r)
 	return r->ended_by == THE_STOP || r->shortage;
 }
 
+/* It said that this callback is hopeless, which a hook that is ill could not. */
+static bool is_permanent(const struct run *r)
+{
+	return r->exited && r->ended_by == ITSELF && WIFEXITED(r->wait_status) &&
+	       hook_status_in(r->hook->permanent_status, WEXITSTATUS(r->wait_status));
+}
+
 /* done, waiting or dead; and of waiting: when. */
 static void judge(const struct run *r, enum runstate *state, int64_t *due_usec)
 {
@@ -152,10 +165,7 @@ static void judge(const struct run *r, enum runstate *state, int64_t *due_usec)
 			    (r->shortage ? (int64_t)SHORTAGE_USEC : 0);
 		return;
 	}
-	bool permanent = r->exited && r->ended_by == ITSELF &&
-			 WIFEXITED(r->wait_status) &&
-			 hook_status_in(h->permanent_status, WEXITSTATUS(r->wait_status));
-	if (permanent || r->hopeless || r->attempt > h->retries) {
+	if (is_permanent(r) || r->hopeless || r->attempt > h->retries) {
 		*state = RUN_DEAD;
 		return;
 	}
@@ -203,7 +213,8 @@ static void log_end(const struct run *r)
 static void on_settled(struct store_op *op)
 {
 	struct run *r = op->arg;
-	struct run_end end = {r->hook->name, r->settle.state, r->settle.due_usec};
+	struct run_end end = {r->hook->name, r->settle.state, r->settle.due_usec,
+		r->settle.state != RUN_DONE && !r->settle.uncounted && !is_permanent(r)};
 
 	/* -ENOENT: the store has it settled otherwise (forgotten by a person); nothing to mend. */
 	if (op->result == 0)
@@ -267,6 +278,8 @@ static void settle(struct run *r)
 	/* Settles are never refused for a full queue. */
 	int ignored = store_submit(r->flow->store, &s->op);
 	(void)ignored;
+	if (r->on_ended)
+		r->on_ended(r->arg);
 }
 
 /* ---- The two facts ---- */

@@ -19,6 +19,7 @@ struct run_end {
 	const char *hook;
 	enum runstate state; /* what was committed: done, waiting (retry) or dead */
 	int64_t due_usec;    /* of waiting */
+	bool failed; /* the hook did: not a stop, not a shortage, not PermanentExitStatus= */
 };
 
 /*
@@ -29,6 +30,10 @@ struct run_end {
 int run_start(struct flow *flow, const struct hook *hook, const struct store_run *record,
 	void (*on_over)(void *arg, struct run *run, const struct run_end *end), void *arg,
 	struct run **ret) MUST_CHECK;
+/* on_ended comes once before on_over, with its `arg`, when nothing of it runs any more and its end
+ * is on the way to the store: what is claimed now is claimed in the same commit. Set it right
+ * behind run_start(). */
+void run_tell_end(struct run *r, void (*on_ended)(void *arg));
 /* SIGTERM to its whole tree, SIGKILL after KillAfter=; the run goes back to waiting, the attempt not
  * counted. For a daemon that stops. */
 void run_interrupt(struct run *r);

@@ -46,6 +46,7 @@ static const struct {
 	[STORE_ORPHANS] = {store_exec_orphans, KEPT},
 	[STORE_ASKS] = {store_exec_asks, READS},
 	[STORE_ASKED] = {store_exec_asked, 0},
+	[STORE_PAUSE] = {store_exec_pause, 0},
 	[STORE_PING] = {exec_ping, READS},
 };
 

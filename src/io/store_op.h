@@ -37,6 +37,7 @@ enum store_kind {
 	STORE_ORPHANS,
 	STORE_ASKS,
 	STORE_ASKED,
+	STORE_PAUSE,
 	STORE_PING,
 };
 
@@ -178,10 +179,16 @@ struct store_put {
 /* ---- Runs ---- */
 
 /*
- * Takes up to `limit` waiting runs of one hook that are due, oldest due first, as running
- * with their attempt counted. A run that is due after latest_usec, which no delay can have
- * chosen, was written under a clock that was wrong: it counts as due now, behind those that
- * are due by right.
+ * Takes up to `limit` waiting runs of one hook that are due, as running with their attempt
+ * counted: of each of its sources by turns, the oldest due first, beginning behind the source
+ * `after`. A run that is due after latest_usec, which no delay can have chosen, was written
+ * under a clock that was wrong: it counts as due now, behind those of its source that are due
+ * by right.
+ *
+ * `serialize`: of one job only the oldest that is not over, and none while another runs.
+ * `merge`: at most one, that of the latest callback; all else that waits, due or not, is done,
+ * "merged into RUN". A large backlog is merged in steps, and none is taken before the last of
+ * them: next_due_usec is now then.
  */
 struct store_claim {
 	struct store_op op;
@@ -189,9 +196,14 @@ struct store_claim {
 	unsigned limit;
 	int64_t now_usec;
 	int64_t latest_usec; /* 0 = no due time is too late */
+	bool serialize, merge;
+	bool paced;     /* the time of this start is kept for the next life */
+	char after[65]; /* in and out: the source that had the last turn, "" for none */
 	/* out */
 	struct store_run *runs;
 	size_t n_runs;
+	struct store_run *merged; /* without payload; .reason says into which */
+	size_t n_merged;
 	int64_t next_due_usec; /* of the waiting runs left, that of one beyond latest_usec
 				  being now_usec; 0 = none waits */
 };
@@ -217,13 +229,13 @@ struct store_settle {
 	size_t n_dead_wishes;
 };
 
-/* Per hook: what waits and when it is due. For dispatch at start and after a reload. */
+/* Per hook that has runs waiting: when the first is due; one that stands behind another counts
+ * as due. For dispatch at start and after a reload. */
 struct store_due {
 	struct store_op op;
 	/* out */
 	struct store_due_hook {
 		char *hook;
-		uint64_t waiting;
 		int64_t next_due_usec;
 	} * hooks;
 	size_t n_hooks;
@@ -239,6 +251,16 @@ struct store_orphans {
 	/* out */
 	uint64_t n_died;
 	uint64_t n_committed; /* the store's */
+};
+
+/* Kept over restarts, for hooks that are configured or not; whether it is, is the caller's to
+ * know. */
+struct store_pause {
+	struct store_op op;
+	const char *hook;
+	bool paused;
+	/* out */
+	bool changed; /* it was not so before */
 };
 
 /* -ENOENT, or -EBUSY when it is neither done nor dead. */

@@ -63,6 +63,8 @@ struct store {
 	void (*on_changes)(void *arg, const struct store_change *changes, size_t n);
 	void *arg;
 	uint64_t recovered;
+	struct store_hook *hooks; /* as they were at open */
+	size_t n_hooks;
 	char name[STORE_NAME_SIZE];
 	int directory_fd, lock_fd;
 	char *directory;

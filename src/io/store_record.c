@@ -234,6 +234,7 @@ void store_op_fini(struct store_op *op)
 	case STORE_CLAIM: {
 		RECORD(store_claim);
 		EMPTY(runs_free, runs, n_runs);
+		EMPTY(runs_free, merged, n_merged);
 		break;
 	}
 	case STORE_GET_JOB: {
@@ -275,6 +276,7 @@ void store_op_fini(struct store_op *op)
 	case STORE_DISCARD:
 	case STORE_ORPHANS:
 	case STORE_ASKED:
+	case STORE_PAUSE:
 	case STORE_PING: break; /* their results are in the record itself */
 	}
 }
@@ -307,7 +309,8 @@ size_t store_op_weight(const struct store_op *op)
 	switch (op->kind) {
 	case STORE_CLAIM: {
 		CONST_RECORD(store_claim);
-		return runs_weight(record->runs, record->n_runs);
+		return runs_weight(record->runs, record->n_runs) +
+		       runs_weight(record->merged, record->n_merged);
 	}
 	case STORE_GET_JOB: {
 		CONST_RECORD(store_get_job);
