@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "flow/dispatch.h"
+#include "flow/process.h"
 #include "flow/feed.h"
 #include "flow/once.h"
 #include "flow/upload.h"
@@ -383,6 +384,7 @@ static void leave(struct daemon *d)
 	control_free(d->control);
 	listeners_close(&d->listeners);
 	dispatch_free(flow->dispatch);
+	process_table_free(flow->processes);
 	if (flow->feed)
 		feed_free(flow->feed);
 	if (flow->fetch)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/span.h"
+#include "flow/run.h"
 #include "io/log.h"
 
 #include <errno.h>
@@ -34,16 +35,32 @@ struct lane *dispatch_make_lane(struct dispatch *d, const char *name)
 	return l;
 }
 
+/* What a lane takes of the daemon's MaxConcurrent=, which counts processes. */
+static unsigned weight(const struct lane *l)
+{
+	return l->is_worker ? l->used > 0 : l->used;
+}
+
+static void set_slots(struct lane *l, unsigned used)
+{
+	const struct config *c = l->dispatch->flow->config;
+	const struct hook *h = l->used ? NULL : config_hook(c, bytes_of(l->name));
+
+	l->dispatch->used -= weight(l);
+	if (h) /* not while any is taken: what was added must be what is taken away */
+		l->is_worker = hook_has_worker(h);
+	l->used = used;
+	l->dispatch->used += weight(l);
+}
+
 void dispatch_take_slots(struct lane *l, unsigned n)
 {
-	l->used += n;
-	l->dispatch->used += n;
+	set_slots(l, l->used + n);
 }
 
 void dispatch_give_slots(struct lane *l, unsigned n)
 {
-	l->used -= n;
-	l->dispatch->used -= n;
+	set_slots(l, l->used - n);
 }
 
 static unsigned free_slots(const struct lane *l, const struct hook *h)
@@ -52,6 +69,11 @@ static unsigned free_slots(const struct lane *l, const struct hook *h)
 	unsigned in_all = d->flow->config->max_concurrent;
 	unsigned of_hook = h->max_concurrent > l->used ? h->max_concurrent - l->used : 0;
 	unsigned of_all = in_all > d->used ? in_all - d->used : 0;
+
+	if (h->mode == HOOK_BATCH) /* one process after another; none is added to */
+		of_hook = l->used ? 0 : h->batch_max;
+	if (hook_has_worker(h) && (of_all || weight(l)))
+		return of_hook;
 	return of_hook < of_all ? of_hook : of_all;
 }
 
@@ -64,7 +86,7 @@ static bool is_due(const struct lane *l)
 
 void dispatch_maybe_stopped(struct dispatch *d)
 {
-	if (d->used || !d->on_stopped)
+	if (d->used || !d->on_stopped || !workers_gone(d->workers))
 		return;
 	void (*on_stopped)(void *) = d->on_stopped;
 	d->on_stopped = NULL;
@@ -74,19 +96,18 @@ void dispatch_maybe_stopped(struct dispatch *d)
 static void free_task(struct task *t)
 {
 	LIST_REMOVE(t, link);
-	map_remove(&t->dispatch->tasks_by_tag, &t->by_tag);
-	run_free(t->run);
+	t->attempt->kind->free(t->attempt);
 	free(t);
 }
 
-static void on_over(void *arg, struct run *run, const struct run_end *end)
+static void on_over(void *arg, struct attempt *attempt, const struct run_end *end)
 {
 	struct task *t = arg;
 	struct dispatch *d = t->dispatch;
 	struct lane *l = t->lane;
 	bool died = end->state == RUN_DEAD;
 
-	(void)run;
+	(void)attempt;
 	if (end->state == RUN_WAITING &&
 		(!l->next_due_usec || end->due_usec < l->next_due_usec))
 		l->next_due_usec = end->due_usec;
@@ -103,6 +124,14 @@ static void on_over(void *arg, struct run *run, const struct run_end *end)
 	dispatch_maybe_stopped(d);
 }
 
+static int start(struct dispatch *d, const struct hook *h, const struct store_run *record,
+	struct task *t)
+{
+	if (hook_has_worker(h))
+		return workers_start(d->workers, h, record, on_over, t, &t->attempt);
+	return run_start(d->flow, h, record, on_over, t, &t->attempt);
+}
+
 /* A slot is taken. */
 void dispatch_start_claimed(
 	struct lane *l, const struct hook *h, const struct store_run *record)
@@ -110,7 +139,7 @@ void dispatch_start_claimed(
 	struct dispatch *d = l->dispatch;
 	struct task *t = calloc(1, sizeof(*t));
 
-	if (!t || run_start(d->flow, h, record, on_over, t, &t->run) < 0) {
+	if (!t || start(d, h, record, t) < 0) {
 		free(t);
 		dispatch_put_back(l, record);
 		l->next_due_usec = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
@@ -119,51 +148,19 @@ void dispatch_start_claimed(
 	}
 	t->lane = l;
 	t->dispatch = d;
-	t->tag = run_tag(t->run);
 	LIST_INSERT_HEAD(&d->tasks, t, link);
-	map_put(&d->tasks_by_tag, &t->by_tag,
-		(struct bytes){(const char *)&t->tag, sizeof(t->tag)});
 	d->running++;
 }
 
-static struct run *find_run(struct dispatch *d, uint64_t tag)
+void dispatch_on_swept(struct dispatch *d, unsigned n_ended)
 {
-	struct map_entry *e = map_find(
-		&d->tasks_by_tag, (struct bytes){(const char *)&tag, sizeof(tag)});
-	return e ? container_of(e, struct task, by_tag)->run : NULL;
-}
-
-void dispatch_on_started(void *dispatch, uint64_t tag, int error)
-{
-	struct run *r = find_run(dispatch, tag);
-	if (r)
-		run_on_started(r, error);
-}
-
-void dispatch_on_exit(
-	void *dispatch, uint64_t tag, int status, int exec_error, const char *failed_step)
-{
-	struct run *r = find_run(dispatch, tag);
-	if (r)
-		run_on_exit(r, status, exec_error, failed_step);
-}
-
-void dispatch_on_swept(void *dispatch, uint64_t tag, unsigned n_ended)
-{
-	struct dispatch *d = dispatch;
-	struct run *r = find_run(d, tag);
-
-	if (r) {
-		run_on_swept(r);
-	} else if (tag == 0) {
-		if (n_ended)
-			log_event(LOG_RUN_RECOVERED, NULL,
-				"%u processes that a former life of this daemon had left "
-				"were ended",
-				n_ended);
-		d->ready = true;
-		dispatch_refresh(d);
-	}
+	if (n_ended)
+		log_event(LOG_RUN_RECOVERED, NULL,
+			"%u processes that a former life of this daemon had left "
+			"were ended",
+			n_ended);
+	d->ready = true;
+	dispatch_refresh(d);
 }
 
 int64_t dispatch_latest_usec(const struct hook *h)
@@ -216,7 +213,8 @@ void dispatch_pump(struct dispatch *d)
 		unsigned n = is_due(l) ? free_slots(l, h) : 0;
 		if (!n)
 			continue;
-		dispatch_claim(l, h, n < CLAIM_MAX ? n : CLAIM_MAX);
+		dispatch_claim(
+			l, h, n < CLAIM_MAX || h->mode == HOOK_BATCH ? n : CLAIM_MAX);
 		LIST_REMOVE(l, link);
 		LIST_INSERT_HEAD(&served, l, link);
 	}
@@ -250,8 +248,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	for (t = LIST_FIRST(&d->tasks); t; t = next) {
 		next = LIST_NEXT(t, link);
-		run_interrupt(t->run);
+		t->attempt->kind->interrupt(t->attempt);
 	}
+	workers_end(d->workers);
 }
 
 void dispatch_ask_later(struct dispatch *d)
@@ -272,6 +271,7 @@ void dispatch_wake_mourners(struct dispatch *d)
 void dispatch_refresh(struct dispatch *d)
 {
 	d->ask_later = false;
+	workers_refresh(d->workers);
 	if (!d->ready || d->flow->stopping)
 		return;
 	if (d->asking)
@@ -341,6 +341,7 @@ void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
 
 	d->on_stopped = on_stopped;
 	d->stopped_arg = arg;
+	workers_stop(d->workers);
 	if (timeout_usec == SPAN_FOREVER)
 		evtimer_del(d->timer);
 	else
@@ -351,6 +352,11 @@ void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
 unsigned dispatch_running(const struct dispatch *d)
 {
 	return d->running;
+}
+
+static void on_workers_gone(void *arg)
+{
+	dispatch_maybe_stopped(arg);
 }
 
 int dispatch_new(struct dispatch **ret, struct flow *flow)
@@ -364,7 +370,7 @@ int dispatch_new(struct dispatch **ret, struct flow *flow)
 	LIST_INIT(&d->tasks);
 	d->timer = evtimer_new(flow->base, on_timer, d);
 	if (!d->timer || map_init(&d->lanes_by_name) < 0 ||
-		map_init(&d->tasks_by_tag) < 0) {
+		workers_new(&d->workers, flow, on_workers_gone, d) < 0) {
 		dispatch_free(d);
 		return -ENOMEM;
 	}
@@ -386,7 +392,7 @@ void dispatch_free(struct dispatch *d)
 		free(l);
 	}
 	map_fini(&d->lanes_by_name);
-	map_fini(&d->tasks_by_tag);
+	workers_free(d->workers);
 	if (d->timer)
 		event_free(d->timer);
 	free(d);

@@ -7,7 +7,7 @@
 
 #include "base/map.h"
 #include "flow/dispatch.h"
-#include "flow/run.h"
+#include "flow/worker.h"
 
 #include <sys/queue.h>
 
@@ -17,7 +17,8 @@ struct lane {
 	struct map_entry by_name;
 	struct dispatch *dispatch;
 	char name[65];
-	unsigned used;         /* slots: running, reserved, or being claimed */
+	unsigned used;  /* slots: running, reserved, or being claimed */
+	bool is_worker; /* they are one process, or none of ours: one slot in all */
 	int64_t next_due_usec; /* of the earliest waiting run, steady clock; 0 = none waits */
 	bool claiming;
 	bool woken; /* something was added while a claim was under way */
@@ -26,11 +27,9 @@ struct lane {
 
 struct task {
 	LIST_ENTRY(task) link;
-	struct map_entry by_tag;
-	struct run *run;
+	struct attempt *attempt;
 	struct lane *lane;
 	struct dispatch *dispatch;
-	uint64_t tag;
 };
 
 struct dispatch {
@@ -38,8 +37,8 @@ struct dispatch {
 	LIST_HEAD(, lane) lanes;
 	struct map lanes_by_name;
 	LIST_HEAD(, task) tasks;
-	struct map tasks_by_tag;
-	unsigned used;       /* sum over the lanes */
+	struct workers *workers;
+	unsigned used;       /* sum over the lanes, a worker's counting as one */
 	unsigned running;    /* tasks */
 	bool ready;          /* left-overs are gone; nothing starts before */
 	struct event *timer; /* the earliest due time, or the stop's end */

@@ -17,6 +17,7 @@
 struct dispatch;
 struct feed;
 struct once;
+struct process_table;
 struct upload;
 
 struct event;
@@ -39,6 +40,7 @@ struct flow {
 	bool verbose;          /* -v: LogLevel= does not count */
 	struct store *store;
 	struct runner *runner;
+	struct process_table *processes; /* process.c's */
 	struct fetch_pool *fetch;
 	struct dispatch *dispatch;
 	struct feed *feed;
