@@ -125,14 +125,24 @@ static bool waits_for_older(const struct worker *w)
 	return false;
 }
 
+#define WHY_SIZE 280
+
+static const char *why_down(const struct worker *w, char buffer[static WHY_SIZE])
+{
+	snprintf(buffer, WHY_SIZE, "its worker %s", w->trouble);
+	return buffer;
+}
+
 static void go_up(struct worker *w)
 {
+	char why[WHY_SIZE];
+
 	if (worker_link_open(w) < 0) {
 		worker_back_off(w);
 		log_event(LOG_WORKER_FAILED, &w->fields,
-			"Worker of hook %s: %s; again in %.1f s", w->hook->name,
+			"Worker of hook %s %s; again in %.1f s", w->hook->name,
 			w->trouble, worker_seconds_left(w));
-		set_back_queue(w, ATTEMPT_SET_BACK, w->not_before_usec, w->trouble);
+		set_back_queue(w, ATTEMPT_SET_BACK, w->not_before_usec, why_down(w, why));
 		return;
 	}
 	w->state = WORKER_UP;
@@ -161,6 +171,8 @@ static void worker_free(struct worker *w)
 
 static void pump(struct worker *w)
 {
+	char why[WHY_SIZE];
+
 	if (w->flow->stopping)
 		set_back_queue(w, ATTEMPT_STOPPED, 0,
 			"the daemon stopped before it was started");
@@ -178,7 +190,7 @@ static void pump(struct worker *w)
 	if (w->state != WORKER_DOWN || waits_for_older(w))
 		return; /* its end, or that of the older one, comes back here */
 	if (w->not_before_usec > clock_steady_usec())
-		set_back_queue(w, ATTEMPT_SET_BACK, w->not_before_usec, w->trouble);
+		set_back_queue(w, ATTEMPT_SET_BACK, w->not_before_usec, why_down(w, why));
 	else
 		go_up(w);
 }

@@ -35,29 +35,34 @@ double worker_seconds_left(const struct worker *w)
 	return left > 0 ? (double)left / (double)USEC_PER_SEC : 0;
 }
 
+/* It was still there, but spoke or listened no more, and we ended it for that. */
+static bool is_deaf(const struct worker *w)
+{
+	return w->deaf && w->ended_by == BY_PATIENCE;
+}
+
 static void describe_end(struct worker *w, const struct process_end *end)
 {
 	int status = end->wait_status;
 	const char *name;
 
 	if (end->reason[0])
-		snprintf(w->trouble, sizeof(w->trouble), "%s", end->reason);
-	else if (w->deaf)
-		snprintf(w->trouble, sizeof(w->trouble), "its worker %s", w->deaf);
+		snprintf(w->trouble, sizeof(w->trouble), "could not be started: %.200s",
+			end->reason);
+	else if (is_deaf(w))
+		snprintf(w->trouble, sizeof(w->trouble), "%s", w->deaf);
 	else if (!w->process)
-		snprintf(
-			w->trouble, sizeof(w->trouble), "%s was closed", w->hook->socket);
+		snprintf(w->trouble, sizeof(w->trouble), "closed the connection");
 	else if (!end->exited)
-		snprintf(w->trouble, sizeof(w->trouble), "its worker ended");
+		snprintf(w->trouble, sizeof(w->trouble), "ended");
 	else if (!WIFSIGNALED(status))
-		snprintf(w->trouble, sizeof(w->trouble),
-			"its worker ended with exit status %d", WEXITSTATUS(status));
+		snprintf(w->trouble, sizeof(w->trouble), "ended with exit status %d",
+			WEXITSTATUS(status));
 	else if ((name = sigabbrev_np(WTERMSIG(status))))
-		snprintf(w->trouble, sizeof(w->trouble),
-			"its worker was killed by signal %s", name);
+		snprintf(w->trouble, sizeof(w->trouble), "was killed by signal %s", name);
 	else
-		snprintf(w->trouble, sizeof(w->trouble),
-			"its worker was killed by signal %d", WTERMSIG(status));
+		snprintf(w->trouble, sizeof(w->trouble), "was killed by signal %d",
+			WTERMSIG(status));
 }
 
 /* Of a batch: has the process done all that it did not answer? */
@@ -76,12 +81,13 @@ static enum attempt_result judge_status(
 
 /* Sets the reason as well. */
 static enum attempt_result judge(
-	struct worker *w, struct errand *e, const struct process_end *end, bool in_hand)
+	struct worker *w, struct errand *e, const struct process_end *end, bool is_oldest)
 {
 	struct attempt *a = &e->attempt;
 	enum attempt_result result = judge_status(w, end);
+	bool written = e->written_at <= w->n_written;
 
-	attempt_blame(a, "%s", w->trouble);
+	attempt_blame(a, "its worker %s", w->trouble);
 	if (end->reason[0])
 		return end->shortage ? ATTEMPT_SHORT : ATTEMPT_FAILED;
 	if (e->timed_out) {
@@ -96,9 +102,12 @@ static enum attempt_result judge(
 		attempt_blame(a, "ended because the daemon stopped");
 		return ATTEMPT_STOPPED;
 	}
-	if (!in_hand && result == ATTEMPT_SUCCEEDED)
-		result = ATTEMPT_FAILED; /* it cannot have done what it did not read */
-	else if (!in_hand)
+	if (!written && result == ATTEMPT_SUCCEEDED) {
+		attempt_blame(a, "its worker ended before it had read it");
+		return ATTEMPT_FAILED;
+	}
+	/* Not the oldest: one that no worker reads to its end would come back for ever. */
+	if (!written && !is_oldest)
 		return ATTEMPT_SET_BACK;
 	if (result == ATTEMPT_SUCCEEDED)
 		a->reason[0] = '\0';
@@ -122,12 +131,10 @@ static void judge_one(struct worker *w, struct errand *e, const struct process_e
 	size_t n, bool is_oldest)
 {
 	int status = end->wait_status;
-	/* The first is in its hands however little of it was read: or one that no worker
-	 * reads to its end would come back for ever. */
 	bool in_hand = e->written_at <= w->n_written || is_oldest;
 	struct attempt_end verdict = {.exit_status = -1, .signal = -1};
 
-	verdict.result = judge(w, e, end, in_hand);
+	verdict.result = judge(w, e, end, is_oldest);
 	if (verdict.result == ATTEMPT_SET_BACK && w->ended_by != BY_TIMEOUT)
 		verdict.due_usec = w->not_before_usec;
 	if (in_hand && !end->reason[0])
@@ -151,11 +158,11 @@ static void log_down(const struct worker *w, bool failed, size_t n)
 			w->hook->name);
 	else if (w->not_before_usec)
 		log_event(LOG_WORKER_FAILED, &w->fields,
-			"Worker of hook %s: %s; it had %zu runs in hand, again in %.1f s",
+			"Worker of hook %s %s; it had %zu runs in hand, again in %.1f s",
 			w->hook->name, w->trouble, n, worker_seconds_left(w));
 	else
 		log_event(LOG_WORKER_FAILED, &w->fields,
-			"Worker of hook %s: %s; it had %zu runs in hand", w->hook->name,
+			"Worker of hook %s %s; it had %zu runs in hand", w->hook->name,
 			w->trouble, n);
 }
 
@@ -166,7 +173,7 @@ static bool has_failed(const struct worker *w, const struct process_end *end, si
 						 !hook_status_in(w->hook->success_status,
 							 WEXITSTATUS(end->wait_status)));
 
-	if (end->reason[0] || w->deaf)
+	if (end->reason[0] || is_deaf(w))
 		return true;
 	if (w->ended_by != BY_ITSELF)
 		return false;

@@ -231,13 +231,13 @@ static int connect_to(struct worker *w)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char what[160];
 
-	snprintf(what, sizeof(what), "cannot connect to %s", w->hook->socket);
+	snprintf(what, sizeof(what), "cannot be reached at %s", w->hook->socket);
 	/* Its length was looked at when the configuration was read. */
 	memcpy(address.sun_path, w->hook->socket,
 		strnlen(w->hook->socket, sizeof(address.sun_path) - 1));
 	w->in = w->out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (w->out < 0)
-		return trouble(w, "no socket could be made", errno);
+		return trouble(w, "cannot be reached", errno);
 	if (connect(w->out, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return trouble(w, what, errno);
 	if (watch(w) < 0)
