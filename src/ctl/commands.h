@@ -32,6 +32,9 @@ int cmd_replay(struct ctl *ctl, const struct ctl_args *args);
 int cmd_discard(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_discard_options[];
 
+int cmd_serve(struct ctl *ctl, const struct ctl_args *args);
+extern const struct ctl_option cmd_serve_options[];
+
 int cmd_upload(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_upload_options[];
 
