@@ -226,6 +226,14 @@ def test_timeout_of_one_leaves_the_others_uncounted(run_daemon, worker, tmp_path
                 pass
 
 
+def test_an_answer_that_comes_with_the_timeout_is_too_late(run_daemon, worker):
+    w = worker("signal.signal(signal.SIGTERM, lambda *_: (ok(run), note({'late': 1}), os._exit(0)))\ntime.sleep(1000)")
+    d = run_daemon(hook(w, more="Timeout=300ms\nRetries=0\nMaxConcurrent=1"))
+    send(d, "a")
+    assert (ended(d, "a")["state"], run_of(d, "a")["reason"]) == ("dead", "Timeout= passed")
+    assert w.seen[-1] == {"late": 1}
+
+
 def test_a_timeout_every_time_ends_as_dead(run_daemon, worker):
     w = worker("time.sleep(1000)")
     d = run_daemon(hook(w, more="Timeout=200ms\nKillAfter=100ms\nRetries=1\nMaxConcurrent=2"))
@@ -320,6 +328,24 @@ def test_a_worker_that_closes_its_output_is_replaced(run_daemon, worker, tmp_pat
 # ---- The daemon's own ends
 
 
+@pytest.mark.skipif(not os.environ.get("FULL"), reason="two minutes; FULL=1 runs it")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mode", ["stream", "batch"])
+def test_many_deaths_of_the_daemon_lose_and_double_nothing(run_daemon, worker, mode):
+    w = worker("time.sleep(0.005)\nok(run)")
+    d = run_daemon(hook(w, mode, "MaxConcurrent=8\nBatchMax=8\nRetries=1000"))
+    ids = []
+    for n in range(100):
+        more = [f"j{n}-{i}" for i in range(10)]
+        send(d, *more)
+        ids += more
+        time.sleep(0.02 * (n % 5))
+        d.kill9()
+        d.start()
+    assert states(d, ids) == ["done"] * len(ids)
+    assert set(w.ids) == set(ids) and not d.runs("?state=running")
+
+
 def test_kill_9_of_the_daemon_with_runs_in_flight(run_daemon, worker):
     w = worker("wait_for('go')\nok(run)")
     d = run_daemon(hook(w, more="MaxConcurrent=8"))
@@ -365,6 +391,15 @@ def test_stop_puts_back_what_takes_longer(run_daemon, worker):
     assert [run_of(d, id)["attempt"] for id in "ab"] == [1, 1]
 
 
+def test_an_idle_worker_may_finish_on_a_stop(run_daemon, worker):
+    w = worker(body="for line in sys.stdin: ok(json.loads(line))\ntime.sleep(0.4)")
+    d = run_daemon(hook(w))
+    send(d, "a")
+    assert ended(d, "a")["state"] == "done"
+    assert d.stop() == 0
+    assert len(w.ends) == 1
+
+
 def test_an_idle_worker_that_does_not_heed_its_end_does_not_hold_the_stop(run_daemon, worker):
     w = worker("ok(run)", body=None)
     w.become(body="signal.signal(signal.SIGTERM, signal.SIG_IGN)\nrun = json.loads(sys.stdin.readline()); ok(run)\n"
@@ -398,6 +433,8 @@ def test_reload_keeps_a_worker_that_is_the_same_and_replaces_one_that_is_not(run
     assert states(d, ["held", "c"]) == ["done"] * 2
     assert [run_of(d, id)["attempt"] for id in ("held", "c")] == [1, 1]
     assert [s["env"].get("GENERATION") for s in w.starts] == [None, "2"]
+    told = d.stderr
+    assert told.index("Worker of hook h has ended") < told.rindex("Worker of hook h starts")
     assert len(w.ends) == 1
     d.configure(SOURCE)
     assert d.ctl("reload").returncode == 0
