@@ -175,7 +175,7 @@ I = install -D -m 0644
 # A unit names the programs where they are installed.
 SUBST = sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@bindir@|$(bindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g'
 UNITS = callbackd.service callbackd.socket callbackd-tls.socket callbackd-control.socket \
-        callbackd-status.socket
+        callbackd-status.socket callbackd-hook@.socket callbackd-hook@.service
 MAN   = $(notdir $(wildcard man/*.[1-9]))
 
 install: all
@@ -196,7 +196,8 @@ install: all
 	if [ -e conf/completions/_callbackctl ]; then \
 		$(I) conf/completions/_callbackctl $(DESTDIR)$(zshcompletiondir)/_callbackctl; fi
 	@# A configuration that is there is the administrator's.
-	install -d -m 0755 $(DESTDIR)$(sysconfdir)/callbackd $(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf.d
+	install -d -m 0755 $(DESTDIR)$(sysconfdir)/callbackd $(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf.d \
+		$(DESTDIR)$(sysconfdir)/callbackd/hooks
 	@if [ -e $(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf ]; then \
 		echo "$(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf is kept as it is"; \
 	else $(I) conf/callbackd.conf $(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf; fi

@@ -44,10 +44,18 @@ static const struct ctl_command commands[] = {
 	{"presets", "[NAME]", "known senders, and what to write for one", 0, 1,
 		cmd_presets, NULL},
 	{"reload", "", "read the configuration anew", 0, 0, cmd_reload, NULL},
+	{"serve", "COMMAND...", "run a command for what Mode=socket sends", 1, -1,
+		cmd_serve, cmd_serve_options},
 	{"doctor", "", "look for trouble", 0, 0, not_yet, NULL},
 	{"backup", "FILE", "copy the store", 1, 1, not_yet, NULL},
 	{"restore", "FILE", "put a copy back", 1, 1, not_yet, NULL},
 };
+
+/* It speaks to no daemon, and its operands are a command with options of its own. */
+static bool runs_command(const struct ctl_command *c)
+{
+	return c->run == cmd_serve;
+}
 
 static const struct ctl_command *find_command(const char *name)
 {
@@ -61,7 +69,7 @@ static void print_help(void)
 {
 	printf("callbackctl [-s SOCKET] [--json] COMMAND ...\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-8s %-8s  %s%s\n", commands[i].name, commands[i].operands,
+		printf("  %-8s %-10s  %s%s\n", commands[i].name, commands[i].operands,
 			commands[i].help,
 			commands[i].run == not_yet ? " (not supported yet)" : "");
 	printf("\n  -s, --socket SOCKET  the control socket ($CALLBACKD_SOCKET, else "
@@ -126,7 +134,8 @@ static int parse_command(struct ctl *ctl, const struct ctl_command *c, int argc,
 			o->argument ? required_argument : no_argument, NULL, value};
 	}
 	optind = 0; /* GNU: begin anew */
-	while ((option = getopt_long(argc, argv, "s:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, runs_command(c) ? "+s:" : "s:", options,
+			NULL)) != -1) {
 		if (option >= OPTION_OF_COMMAND) {
 			ret->option[option - OPTION_OF_COMMAND] = optarg ? optarg : "";
 			continue;
@@ -189,6 +198,8 @@ static int run(struct ctl *ctl, const struct ctl_command *c, const struct ctl_ar
 	const char *no_color = getenv("NO_COLOR");
 	int r;
 
+	if (runs_command(c))
+		return c->run(ctl, args);
 	ctl->color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
 	raise_descriptor_limit();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) ||

@@ -22,7 +22,7 @@ _callbackctl_presets() {
 _callbackctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i
 	local commands='status list show wait watch upload expect forget runs replay discard
-		pause resume test verify presets reload doctor backup restore'
+		pause resume test verify presets reload serve doctor backup restore'
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -32,6 +32,7 @@ _callbackctl() {
 		*) command=${COMP_WORDS[i]} && break ;;
 		esac
 	done
+	[[ $command == serve && $i -lt $((COMP_CWORD - 1)) ]] && return # the command's own
 	case $prev in
 	-s | --socket | --body | --headers | --ca-file | --cursor)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -42,7 +43,7 @@ _callbackctl() {
 	--outcome) words='pending success error canceled lost unreadable' ;;
 	--state) words='waiting running done dead' ;;
 	--file-type) words='image video audio other' ;;
-	--timeout | --within | --since | --limit | --after | --reason | --status | --id | \
+	--timeout | --kill-after | --within | --since | --limit | --after | --reason | --status | --id | \
 		--owner | --at | --jobs | --content-type | --audio-duration | --video-duration | --video-bitrate) return ;;
 	esac
 	if [[ -z $words && $cur == -* ]]; then
@@ -57,6 +58,7 @@ _callbackctl() {
 		expect) words+=' --within' ;;
 		runs) words+=' --state --hook --limit' ;;
 		discard) words+=' --reason' ;;
+		serve) words+=' --kill-after' ;;
 		test) words+=' --status --id --body --tamper' ;;
 		verify) words+=' --headers --body --at' ;;
 		esac
@@ -69,6 +71,10 @@ _callbackctl() {
 		test | verify) words=$(_callbackctl_names sources) ;;
 		presets) words=$(_callbackctl_presets) ;;
 		pause | resume) words=$(_callbackctl_names hooks) ;;
+		serve)
+			mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+			return
+			;;
 		upload | backup | restore)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return

@@ -34,6 +34,9 @@ extern const struct ctl_option cmd_discard_options[];
 int cmd_pause(struct ctl *ctl, const struct ctl_args *args);
 int cmd_resume(struct ctl *ctl, const struct ctl_args *args);
 
+int cmd_serve(struct ctl *ctl, const struct ctl_args *args);
+extern const struct ctl_option cmd_serve_options[];
+
 int cmd_upload(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_upload_options[];
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/span.h"
+#include "flow/run.h"
 #include "io/log.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ static void arm(struct dispatch *d);
 
 void dispatch_maybe_stopped(struct dispatch *d)
 {
-	if (d->share.used || d->running || !d->on_stopped)
+	if (d->share.used || d->running || !d->on_stopped || !workers_gone(d->workers))
 		return;
 	void (*on_stopped)(void *) = d->on_stopped;
 	d->on_stopped = NULL;
@@ -27,8 +28,7 @@ void dispatch_maybe_stopped(struct dispatch *d)
 static void free_task(struct task *t)
 {
 	LIST_REMOVE(t, link);
-	map_remove(&t->dispatch->tasks_by_tag, &t->by_tag);
-	run_free(t->run);
+	t->attempt->kind->free(t->attempt);
 	free(t);
 }
 
@@ -44,14 +44,14 @@ static void on_ended(void *arg)
 	dispatch_pump(t->dispatch);
 }
 
-static void on_over(void *arg, struct run *run, const struct run_end *end)
+static void on_over(void *arg, struct attempt *attempt, const struct run_end *end)
 {
 	struct task *t = arg;
 	struct dispatch *d = t->dispatch;
 	struct lane *l = t->lane;
 	bool died = end->state == RUN_DEAD;
 
-	(void)run;
+	(void)attempt;
 	if (end->state == RUN_WAITING &&
 		(!l->next_due_usec || end->due_usec < l->next_due_usec))
 		l->next_due_usec = end->due_usec;
@@ -73,6 +73,14 @@ static void on_over(void *arg, struct run *run, const struct run_end *end)
 	dispatch_maybe_stopped(d);
 }
 
+static int start(struct dispatch *d, const struct hook *h, const struct store_run *record,
+	struct task *t)
+{
+	if (hook_has_worker(h))
+		return workers_start(d->workers, h, record, on_over, t, &t->attempt);
+	return run_start(d->flow, h, record, on_over, t, &t->attempt);
+}
+
 /* A slot is taken. */
 void dispatch_start_claimed(
 	struct lane *l, const struct hook *h, const struct store_run *record)
@@ -80,63 +88,31 @@ void dispatch_start_claimed(
 	struct dispatch *d = l->dispatch;
 	struct task *t = calloc(1, sizeof(*t));
 
-	if (!t || run_start(d->flow, h, record, on_over, t, &t->run) < 0) {
+	if (!t || start(d, h, record, t) < 0) {
 		free(t);
 		dispatch_put_back(l, record);
 		l->next_due_usec = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
 		arm(d);
 		return;
 	}
-	run_tell_end(t->run, on_ended);
+	attempt_tell_end(t->attempt, on_ended);
 	pace_started(&l->pace, clock_steady_usec());
 	t->lane = l;
 	t->dispatch = d;
-	t->tag = run_tag(t->run);
 	LIST_INSERT_HEAD(&d->tasks, t, link);
-	map_put(&d->tasks_by_tag, &t->by_tag,
-		(struct bytes){(const char *)&t->tag, sizeof(t->tag)});
 	d->running++;
 	l->running++;
 }
 
-static struct run *find_run(struct dispatch *d, uint64_t tag)
+void dispatch_on_swept(struct dispatch *d, unsigned n_ended)
 {
-	struct map_entry *e = map_find(
-		&d->tasks_by_tag, (struct bytes){(const char *)&tag, sizeof(tag)});
-	return e ? container_of(e, struct task, by_tag)->run : NULL;
-}
-
-void dispatch_on_started(void *dispatch, uint64_t tag, int error)
-{
-	struct run *r = find_run(dispatch, tag);
-	if (r)
-		run_on_started(r, error);
-}
-
-void dispatch_on_exit(
-	void *dispatch, uint64_t tag, int status, int exec_error, const char *failed_step)
-{
-	struct run *r = find_run(dispatch, tag);
-	if (r)
-		run_on_exit(r, status, exec_error, failed_step);
-}
-
-void dispatch_on_swept(void *dispatch, uint64_t tag, unsigned n_ended)
-{
-	struct dispatch *d = dispatch;
-	struct run *r = find_run(d, tag);
-
-	if (r) {
-		run_on_swept(r);
-	} else if (tag == 0) {
-		if (n_ended)
-			log_event(LOG_RUN_RECOVERED, NULL,
-				"%u processes that a former life of this daemon had left "
-				"were ended",
-				n_ended);
-		d->ready = true;
-		dispatch_refresh(d);
-	}
+	if (n_ended)
+		log_event(LOG_RUN_RECOVERED, NULL,
+			"%u processes that a former life of this daemon had left "
+			"were ended",
+			n_ended);
+	d->ready = true;
+	dispatch_refresh(d);
 }
 
 int64_t dispatch_latest_usec(const struct hook *h)
@@ -197,7 +173,8 @@ void dispatch_pump(struct dispatch *d)
 		unsigned n = dispatch_is_due(l) ? dispatch_free_slots(l, h) : 0;
 		if (!n)
 			continue;
-		dispatch_claim(l, h, n < CLAIM_MAX ? n : CLAIM_MAX);
+		dispatch_claim(
+			l, h, n < CLAIM_MAX || h->mode == HOOK_BATCH ? n : CLAIM_MAX);
 		LIST_REMOVE(l, link);
 		LIST_INSERT_HEAD(&served, l, link);
 	}
@@ -231,8 +208,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	for (t = LIST_FIRST(&d->tasks); t; t = next) {
 		next = LIST_NEXT(t, link);
-		run_interrupt(t->run);
+		t->attempt->kind->interrupt(t->attempt);
 	}
+	workers_end(d->workers);
 }
 
 void dispatch_ask_later(struct dispatch *d)
@@ -254,6 +232,7 @@ void dispatch_refresh(struct dispatch *d)
 {
 	d->ask_later = false;
 	dispatch_reckon(d);
+	workers_refresh(d->workers);
 	if (!d->ready || d->flow->stopping)
 		return;
 	if (d->asking)
@@ -340,6 +319,7 @@ void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
 
 	d->on_stopped = on_stopped;
 	d->stopped_arg = arg;
+	workers_stop(d->workers);
 	if (timeout_usec == SPAN_FOREVER)
 		evtimer_del(d->timer);
 	else
@@ -350,6 +330,11 @@ void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
 unsigned dispatch_running(const struct dispatch *d)
 {
 	return d->running;
+}
+
+static void on_workers_gone(void *arg)
+{
+	dispatch_maybe_stopped(arg);
 }
 
 int dispatch_new(struct dispatch **ret, struct flow *flow)
@@ -363,7 +348,8 @@ int dispatch_new(struct dispatch **ret, struct flow *flow)
 	LIST_INIT(&d->tasks);
 	d->timer = evtimer_new(flow->base, on_timer, d);
 	if (!d->timer || map_init(&d->lanes_by_name) < 0 ||
-		map_init(&d->tasks_by_tag) < 0 || dispatch_remember(d) < 0) {
+		workers_new(&d->workers, flow, on_workers_gone, d) < 0 ||
+		dispatch_remember(d) < 0) {
 		dispatch_free(d);
 		return -ENOMEM;
 	}
@@ -386,7 +372,7 @@ void dispatch_free(struct dispatch *d)
 		free(l);
 	}
 	map_fini(&d->lanes_by_name);
-	map_fini(&d->tasks_by_tag);
+	workers_free(d->workers);
 	if (d->timer)
 		event_free(d->timer);
 	free(d);

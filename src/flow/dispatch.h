@@ -4,7 +4,7 @@
  * sleeps until the first is due. Nothing is remembered here that the store does not know better.
  *
  *        reserve ── put committed ──┐
- *                                   ├─► start ─► run.c ─► settle ─► slot free ─► wake
+ *                                   ├─► start ─► run.c, worker.c ─► settle ─► slot free ─► wake
  *        wake ── claim committed ───┘
  */
 #ifndef FLOW_DISPATCH_H
@@ -46,10 +46,7 @@ struct dispatch_look { /* at one hook, for people */
 };
 struct dispatch_look dispatch_look(struct dispatch *d, const char *hook);
 
-/* For runner_attach(); arg is the dispatch. on_gone is the program's own. */
-void dispatch_on_started(void *dispatch, uint64_t tag, int error);
-void dispatch_on_exit(void *dispatch, uint64_t tag, int status, int exec_error,
-	const char *failed_step);
-void dispatch_on_swept(void *dispatch, uint64_t tag, unsigned n_ended);
+/* The left-overs of a former life were ended: what waits may start. */
+void dispatch_on_swept(struct dispatch *d, unsigned n_ended);
 
 #endif

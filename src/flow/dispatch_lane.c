@@ -40,16 +40,36 @@ int dispatch_remember(struct dispatch *d)
 	return 0;
 }
 
+/* What a lane takes of the daemon's MaxConcurrent=, which counts processes. */
+static unsigned weight(const struct lane *l)
+{
+	return l->is_worker ? l->used > 0 : l->used;
+}
+
+static void set_slots(struct lane *l, unsigned used)
+{
+	struct dispatch *d = l->dispatch;
+	unsigned before = weight(l);
+	const struct hook *h = l->used ? NULL
+				       : config_hook(d->flow->config, bytes_of(l->name));
+
+	if (h) /* not while any is taken: what was added must be what is taken away */
+		l->is_worker = hook_has_worker(h);
+	l->used = used;
+	if (weight(l) > before)
+		share_take(&d->share, before, weight(l) - before);
+	else
+		share_give(&d->share, before, before - weight(l));
+}
+
 void dispatch_take_slots(struct lane *l, unsigned n)
 {
-	share_take(&l->dispatch->share, l->used, n);
-	l->used += n;
+	set_slots(l, l->used + n);
 }
 
 void dispatch_give_slots(struct lane *l, unsigned n)
 {
-	share_give(&l->dispatch->share, l->used, n);
-	l->used -= n;
+	set_slots(l, l->used - n);
 }
 
 void dispatch_reckon(struct dispatch *d)
@@ -63,7 +83,7 @@ void dispatch_reckon(struct dispatch *d)
 		if (l->paused && d->share.hooks && config_hook(c, bytes_of(l->name)))
 			d->share.hooks--;
 	LIST_FOREACH (l, &d->lanes, link)
-		share_take(&d->share, 0, l->used);
+		share_take(&d->share, 0, weight(l));
 }
 
 bool dispatch_may_work(const struct dispatch *d)
@@ -83,7 +103,9 @@ unsigned dispatch_free_slots(struct lane *l, const struct hook *h)
 		return 0;
 	unsigned of_hook = pace_allows(
 		&l->pace, h, l->used, clock_steady_usec(), &l->not_before_usec);
-	unsigned of_all = share_allows(&l->dispatch->share, l->used);
+	unsigned of_all = share_allows(&l->dispatch->share, weight(l));
+	if (hook_has_worker(h) && (of_all || weight(l)))
+		return of_hook;
 	return of_hook < of_all ? of_hook : of_all;
 }
 

@@ -8,8 +8,8 @@
 #include "base/map.h"
 #include "flow/dispatch.h"
 #include "flow/pace.h"
-#include "flow/run.h"
 #include "flow/share.h"
+#include "flow/worker.h"
 
 #include <sys/queue.h>
 
@@ -19,7 +19,8 @@ struct lane {
 	struct map_entry by_name;
 	struct dispatch *dispatch;
 	char name[65];
-	unsigned used; /* slots: running, reserved, or being claimed */
+	unsigned used;  /* runs: running, reserved, or being claimed */
+	bool is_worker; /* they are one process, or none of ours: one slot in all */
 	unsigned running;
 	int64_t next_due_usec; /* of the earliest waiting run, steady clock; 0 = none waits */
 	int64_t not_before_usec; /* what is due waits for its pace until then; 0 = no */
@@ -33,11 +34,9 @@ struct lane {
 
 struct task {
 	LIST_ENTRY(task) link;
-	struct map_entry by_tag;
-	struct run *run;
+	struct attempt *attempt;
 	struct lane *lane;
 	struct dispatch *dispatch;
-	uint64_t tag;
 	bool ended; /* its slot is given back; its end is not committed yet */
 };
 
@@ -46,8 +45,8 @@ struct dispatch {
 	LIST_HEAD(, lane) lanes;
 	struct map lanes_by_name;
 	LIST_HEAD(, task) tasks;
-	struct map tasks_by_tag;
-	struct share share;  /* of the slots, by all lanes */
+	struct workers *workers;
+	struct share share;  /* of the slots, by all lanes; a worker takes one */
 	unsigned running;    /* tasks */
 	bool ready;          /* left-overs are gone; nothing starts before */
 	struct event *timer; /* the earliest due time, or the stop's end */

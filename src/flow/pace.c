@@ -54,10 +54,18 @@ static void later(int64_t *at_usec, int64_t usec)
 		*at_usec = usec;
 }
 
+/* A batch is one process after another; none is added to. */
+static unsigned room(const struct hook *h, unsigned busy)
+{
+	if (h->mode == HOOK_BATCH)
+		return busy ? 0 : h->batch_max;
+	return h->max_concurrent > busy ? h->max_concurrent - busy : 0;
+}
+
 unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy,
 	int64_t now_usec, int64_t *ret_at_usec)
 {
-	unsigned n = h->max_concurrent > busy ? h->max_concurrent - busy : 0;
+	unsigned n = room(h, busy);
 	int64_t at = 0;
 
 	*ret_at_usec = 0;

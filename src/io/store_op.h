@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #define RUN_ID_SIZE 65
+/* As the signal of a run that ended: a worker had it in hand, and no process of its own tells. */
+#define STORE_NO_PROCESS 0
 
 enum store_kind {
 	STORE_PUT,
@@ -67,8 +69,8 @@ struct store_run {
 	unsigned attempt;                    /* starts so far */
 	int64_t due_usec;                    /* clock_steady_usec() */
 	int64_t started_usec, finished_usec; /* wall clock; 0 = none */
-	int exit_status, signal;             /* -1 = none */
-	char *reason;                        /* why it failed or is dead, in words */
+	int exit_status, signal; /* -1 = none; signal may be STORE_NO_PROCESS */
+	char *reason;            /* why it failed or is dead, in words */
 	struct bytes stdout_tail,
 		stderr_tail; /* only from STORE_GET_RUN and a job's runs */
 	bool truncated, test;

@@ -270,13 +270,14 @@ static const struct key keys[] = {
 	.sentence = "At most one start in this time; what waits is merged, the latest payload wins."},
 {SECTION_HOOK, "RateLimit", KEY_RATE, HOOK(rate),
 	.sentence = "At most so many starts in a time, as N/SPAN or N for a second; what waits is not merged."},
-{SECTION_HOOK, "Mode", KEY_CHOICE, HOOK(mode), .not_yet = true, .choices = modes,
+{SECTION_HOOK, "Mode", KEY_CHOICE, HOOK(mode), .choices = modes,
 	.standard = "exec",
-	.sentence = "exec: one process for each callback."},
-{SECTION_HOOK, "BatchMax", KEY_NOWHERE, 0, .not_yet = true,
-	.sentence = "How many callbacks one process of Mode=batch is given."},
-{SECTION_HOOK, "Socket", KEY_NOWHERE, 0, .not_yet = true,
-	.sentence = "The socket of Mode=socket."},
+	.sentence = "exec: one process for each callback; stream: one long-lived process; batch: one for all that wait; socket: a service at Socket=."},
+{SECTION_HOOK, "BatchMax", KEY_NUMBER, HOOK(batch_max), FROM(1, 1000),
+	.standard = "100",
+	.sentence = "How many waiting callbacks one process of Mode=batch is given at most."},
+{SECTION_HOOK, "Socket", KEY_PATH, HOOK(socket),
+	.sentence = "The absolute path of the unix socket that Mode=socket connects to."},
 };
 /* clang-format on */
 
