@@ -61,6 +61,9 @@ const char *const store_schema_steps[] = {
 
 	"CREATE TABLE change (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, "
 	"job INTEGER NOT NULL, run INTEGER NOT NULL) STRICT;",
+
+	/* Was this one replayed? */
+	"CREATE INDEX run_replay ON run (replay_of) WHERE replay_of <> 0;",
 };
 const int store_schema_newest = ARRAY_SIZE(store_schema_steps);
 

@@ -578,19 +578,45 @@ static void execute_sql(const char *sql)
 
 static void test_versions(void **state)
 {
+	char sql[64];
+
 	(void)state;
 	close_store();
 	execute_sql("PRAGMA user_version=1000");
 	expect_refusal(-ENOTSUP, "newer");
-	execute_sql("PRAGMA user_version=1; DROP INDEX run_open");
+	snprintf(sql, sizeof(sql), "PRAGMA user_version=%d; DROP INDEX run_open",
+		store_schema_newest);
+	execute_sql(sql);
 	expect_refusal(-EBADMSG, "damaged");
 	execute_sql("PRAGMA application_id=1");
 	expect_refusal(-EBADMSG, "no store of callbackd");
 	execute_sql("CREATE INDEX run_open ON run (state) WHERE state <> 3");
-	char sql[64];
 	snprintf(sql, sizeof(sql), "PRAGMA application_id=%d", STORE_APPLICATION_ID);
 	execute_sql(sql);
 	reopen();
+}
+
+/* The first version, as it was: whatever later steps made is taken away. */
+static void test_migration(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle settle = {.run = number,
+		.attempt = 1,
+		.state = RUN_DONE,
+		.exit_status = 0,
+		.signal = -1};
+	struct store_replay replay = {.run = run_id(number)};
+
+	(void)state;
+	assert_int_equal(run(&settle.op, STORE_SETTLE), 0);
+	assert_int_equal(run(&replay.op, STORE_REPLAY), 0);
+	close_store();
+	execute_sql("PRAGMA user_version=1; DROP INDEX run_replay");
+	reopen();
+	struct store_get_run get = {.run = run_id(number)};
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_int_equal(get.record.replayed_by, number + 1);
+	store_op_fini(&get.op);
 }
 
 /* A start that was killed while it made the file leaves nothing in the way. */
@@ -635,6 +661,7 @@ int main(void)
 		TEST(test_two_daemons),
 		TEST(test_damage),
 		TEST(test_versions),
+		TEST(test_migration),
 		TEST(test_unfinished_creation),
 	};
 
