@@ -2,6 +2,9 @@
  * callbackctl runs --follow: a line for each change of a run, told by the daemon as it happens
  * (GET /v1/watch). Every change has a number; a daemon that is restarted is waited for, and its
  * next life asked for what came after the last number seen, so no change is missed or told twice.
+ *
+ * What is told of the past is told as it is now: of a run that has gone on since, several changes
+ * would be the same line. Such a line is printed once.
  */
 #include "base/clock.h"
 #include "base/text.h"
@@ -13,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TOLD_MAX   1024
 #define PAUSE_USEC (500 * USEC_PER_MSEC)
 #define PATIENCE_USEC \
 	(60 * USEC_PER_SEC) /* with a daemon that is away, as `wait` has it */
@@ -23,6 +27,11 @@ struct following {
 	uint64_t seq; /* of the last change that came; 0: none */
 	bool reached;
 	uint64_t heard_usec;
+	struct told { /* of some of the last runs, by a number made of their ids */
+		uint64_t run;
+		char state;
+		json_int_t attempt;
+	} told[TOLD_MAX];
 };
 
 /* Where to go on, told when ^C ends us; two, so that the handler finds one that is whole. */
@@ -57,6 +66,21 @@ static bool fits(const json_t *run, const char *key, const char *want)
 	return !want || ctl_is(run, key, want);
 }
 
+static bool is_told(struct following *f, const json_t *run)
+{
+	struct told now = {.run = 14695981039346656037u, /* FNV-1a */
+		.state = ctl_text(run, "state")[1],      /* they differ there */
+		.attempt = json_integer_value(json_object_get(run, "attempt"))};
+
+	for (const char *c = ctl_text(run, "run"); *c; c++)
+		now.run = (now.run ^ (unsigned char)*c) * 1099511628211u;
+	struct told *last = &f->told[now.run % TOLD_MAX];
+	bool same = last->run == now.run && last->state == now.state &&
+		    last->attempt == now.attempt;
+	*last = now;
+	return same;
+}
+
 static void print_end(const json_t *run)
 {
 	const json_t *status = json_object_get(run, "exit_status");
@@ -77,10 +101,10 @@ static void print_change(const struct ctl *ctl, const json_t *change, const json
 	const char *color = ctl->color ? table_color(state) : "";
 	char time[CTL_TIME_SIZE];
 
-	printf("%s  %s  %s  %s/%s  %s%-7s%s  attempt %lld",
-		ctl_time(change, "time", time), ctl_escape(ctl_text(run, "run")),
-		ctl_escape(ctl_text(run, "hook")), ctl_escape(ctl_text(run, "source")),
-		ctl_escape(ctl_text(run, "id")), color, ctl_escape(state),
+	printf("%s  %s  %s  %s/%s", ctl_time(change, "time", time),
+		ctl_escape(ctl_text(run, "run")), ctl_escape(ctl_text(run, "hook")),
+		ctl_escape(ctl_text(run, "source")), ctl_escape(ctl_text(run, "id")));
+	printf("  %s%-7s%s  attempt %lld", color, ctl_escape(state),
 		*color ? TABLE_COLOR_END : "",
 		(long long)json_integer_value(json_object_get(run, "attempt")));
 	if (ctl_is(run, "state", "waiting"))
@@ -99,7 +123,7 @@ static void on_line(void *arg, struct bytes line)
 	f->reached = true;
 	if (run && fits(run, "state", f->filter->state) &&
 		fits(run, "hook", f->filter->hook) &&
-		fits(run, "source", f->filter->source)) {
+		fits(run, "source", f->filter->source) && !is_told(f, run)) {
 		if (f->ctl->json)
 			ctl_print_json(f->ctl, change);
 		else

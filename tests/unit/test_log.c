@@ -555,6 +555,7 @@ int main(void)
 		JOURNAL(test_bytes_bounded),
 		JOURNAL(test_refusing_sink),
 		JOURNAL(test_rate),
+		JOURNAL(test_rate_in_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
