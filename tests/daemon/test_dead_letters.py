@@ -229,7 +229,6 @@ def test_a_replay_of_many_is_interrupted_and_begun_anew(run_daemon, mendable):
     multiply(d, seed["run"], n)
     d.start()
     assert counts(d)["dead"] == n + 1
-    assert d.ctl("pause", "h").returncode in (0, 2)
     tool = subprocess.Popen(
         [build_directory() / "callbackctl", "-s", d.control_socket, "--json", "replay", "--all"],
         stdout=subprocess.PIPE, text=True,
@@ -241,9 +240,10 @@ def test_a_replay_of_many_is_interrupted_and_begun_anew(run_daemon, mendable):
     tool.wait()
     mend(mendable)
     d.start()
-    begun = len(dead(d, replayed="yes"))
+    listed = d.ctl("--json", "runs", "--state", "dead", "--replayed", "yes", "--limit", 2 * n).stdout
+    begun = len(listed.splitlines())
     # What was told of is committed.
-    assert begun >= min(len(told), 1000)
+    assert begun >= len(told)
     assert d.ctl("replay", "--all", timeout=60).returncode == 0
     assert d.ctl("replay", "--all").stdout == "0 runs are replayed\n"
     until(lambda: counts(d)["waiting"] == 0 and counts(d)["running"] == 0, timeout=100)
