@@ -101,8 +101,10 @@ json_t *control_runs_json(const struct store_letter *l)
 
 void control_runs_tell(const struct store_letter *l, const char *reason)
 {
-	const struct log_fields fields = {
-		.source = l->source, .id = l->job, .hook = l->hook, .run = l->run};
+	const struct log_fields fields = {.source = l->source,
+		.id = l->job,
+		.hook = l->hook,
+		.run = l->new_run[0] ? l->new_run : l->run};
 
 	if (l->new_run[0])
 		log_event(LOG_RUN_REPLAYED, &fields,

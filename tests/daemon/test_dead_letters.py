@@ -332,8 +332,8 @@ def test_a_hook_that_is_gone_is_told_by_job_and_by_source(run_daemon, recorder):
     told = recorder.wait(3)
     assert sorted((r.HOOK, r.ID) for r in told) == [("all", "one"), ("all", "two"), ("tell", "two")]
     for id, source in (("one", "s"), ("two", "t")):
-        assert re.search(rf"no such hook; replay it with: .* \[{source}/{id} gone ", d.stderr)
-    assert "Hook gone is not configured any more; its 2 waiting runs are dead" in d.stderr
+        until(lambda: re.search(rf"no such hook; replay it with: .* \[{source}/{id} gone ", d.stderr)
+    until(lambda: "Hook gone is not configured any more; its 2 waiting runs are dead" in d.stderr)
 
 
 class Follower:
