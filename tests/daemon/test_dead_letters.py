@@ -326,13 +326,14 @@ def test_a_hook_that_is_gone_is_told_by_job_and_by_source(run_daemon, recorder):
     d = run_daemon(config + gone)
     send(d, "one")
     send(d, "two", "t")
-    until(lambda: len(d.runs("?state=waiting")) == 2 and counts(d)["running"] == 0)
+    until(lambda: [r["attempt"] for r in d.runs("?state=waiting")] == [1, 1])
     d.configure(config)
     assert d.ctl("reload").returncode == 0
     told = recorder.wait(3)
     assert sorted((r.HOOK, r.ID) for r in told) == [("all", "one"), ("all", "two"), ("tell", "two")]
     for id, source in (("one", "s"), ("two", "t")):
-        until(lambda: re.search(rf"no such hook; replay it with: .* \[{source}/{id} gone ", d.stderr)
+        story = rf"no such hook; replay it with: .* \[{source}/{id} gone "
+        until(lambda story=story: re.search(story, d.stderr))
     until(lambda: "Hook gone is not configured any more; its 2 waiting runs are dead" in d.stderr)
 
 

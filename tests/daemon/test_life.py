@@ -136,6 +136,26 @@ def test_killed_while_hooks_run(run_daemon, tmp_path):
     until(lambda: processes_of(name + "-") == [])
 
 
+def test_daemon_and_runner_killed_at_once(run_daemon, tmp_path):
+    """Who then lives on, in the background and with nobody above him, is ended by the next start."""
+    script = tmp_path / "work"
+    script.write_text("#!/bin/sh\n[ $CALLBACK_ATTEMPT = 1 ] || exit 0\n(setsid sleep 1000 &) >/dev/null 2>&1\nexec sleep 1000\n")
+    script.chmod(0o700)
+    d = run_daemon(SOURCE + f"[Hook h]\nExec={script}\n")
+    send(d, "j")
+    name = d.runs()[0]["run"]
+    until(lambda: len(processes_of(name)) == 2)
+    runner = runner_of(d)
+    d.signal(signal.SIGSTOP)  # so that it does not see its runner die
+    os.kill(runner, signal.SIGKILL)
+    d.kill9()
+    until(lambda: len(processes_of(name)) == 1)
+    d.start()
+    until(lambda: processes_of(name) == [])
+    until(lambda: [r["state"] for r in d.runs()] == ["done"])
+    until(lambda: "1 processes that a former life of this daemon had left were ended" in d.stderr)
+
+
 def test_recovery_is_at_once(run_daemon, tmp_path):
     d = run_daemon(
         SOURCE + f"[Hook h]\nExec=/bin/sh -c 'echo >>{tmp_path}/starts; exec sleep 100'\nRetryDelay=1h\n"
