@@ -4,6 +4,8 @@
  */
 #include "rules/config_build.h"
 
+#include "rules/target.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/un.h>
@@ -142,14 +144,16 @@ const char *config_text_origin(const char *text)
 
 const char *config_text_target(const char *text)
 {
+	struct target target;
+	const char *reason;
+
 	if (text[0] != '/')
 		return "a path begins with /";
-	for (const char *p = text; *p; p++) {
-		if (*p == '?' || *p == '#')
-			return "a path has no query and no fragment";
-		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f)
-			return "a path is compared as it is sent: no blanks, no "
-			       "controls, anything but ASCII as %XX";
-	}
+	if (strpbrk(text, "?#"))
+		return "a path has no query and no fragment";
+	/* What the listener does not take would never be asked for. */
+	if (target_parse(bytes_of(text), &target, &reason) < 0)
+		return "a path is compared as it is sent: no blanks, no controls, "
+		       "anything but ASCII and all of \"<>[]{}|\\^` as %XX";
 	return strcmp(text, "/healthz") == 0 ? "/healthz is the daemon's own" : NULL;
 }

@@ -224,20 +224,35 @@ static int find_signature(const struct scheme_input *in,
 	return 0;
 }
 
+static enum message_found body_hash(const struct scheme_input *in, struct bytes *ret)
+{
+	return message_parameter(in->message->query, bytes_of("bodySHA256"), ret);
+}
+
 /*
- * A body that is no form stands behind {form} by its hash in the signed URL (Twilio,
- * "Webhooks Security"). 0, 1, -EIO.
+ * Does the body stand behind {form} by its hash in the signed URL (Twilio, "Webhooks
+ * Security")? The URL says so, which is signed, and Content-Type, which is not, only where
+ * there can be no form: else a form that adds nothing, such as "=", would replace any body.
  */
+static bool is_hashed(
+	const struct scheme_input *in, const struct form *form, unsigned parts)
+{
+	struct bytes text;
+
+	return (parts & CONTENT_FORM) && (parts & CONTENT_URL) &&
+	       (form->kind == FORM_NONE || body_hash(in, &text) != MESSAGE_ABSENT);
+}
+
+/* 0, 1, -EIO. */
 static int check_body_hash(const struct scheme_input *in, const char *problem,
 	char reason[static SCHEME_REASON_SIZE])
 {
 	unsigned char hash[VERIFY_TOKEN_HASH_SIZE], given[VERIFY_TOKEN_HASH_SIZE];
 	struct bytes text;
 
-	if (message_parameter(in->message->query, bytes_of("bodySHA256"), &text) !=
-		MESSAGE_ONCE)
-		return scheme_refuse(
-			reason, "%s, and the URL does not hold bodySHA256 once", problem);
+	if (body_hash(in, &text) != MESSAGE_ONCE)
+		return scheme_refuse(reason, "%s%sthe URL does not hold bodySHA256 once",
+			problem ? problem : "", problem ? ", and " : "");
 	if (codec_hex_decode(text, given, sizeof(given)) != sizeof(given))
 		return scheme_refuse(reason, "bodySHA256 in the URL is no SHA-256");
 	if (in->head_only)
@@ -256,7 +271,7 @@ static int find_form(const struct scheme_input *in, const char *template, unsign
 {
 	const char *problem;
 
-	if (g->form.kind == FORM_NONE && (parts & CONTENT_FORM) && (parts & CONTENT_URL))
+	if (is_hashed(in, &g->form, parts))
 		return check_body_hash(in, g->form.problem, reason);
 	if (g->form.problem)
 		return scheme_refuse(reason, "%s", g->form.problem);
