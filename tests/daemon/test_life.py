@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -139,7 +139,9 @@ def test_killed_while_hooks_run(run_daemon, tmp_path):
 def test_daemon_and_runner_killed_at_once(run_daemon, tmp_path):
     """Who then lives on, in the background and with nobody above him, is ended by the next start."""
     script = tmp_path / "work"
-    script.write_text("#!/bin/sh\n[ $CALLBACK_ATTEMPT = 1 ] || exit 0\n(setsid sleep 1000 &) >/dev/null 2>&1\nexec sleep 1000\n")
+    script.write_text(
+        "#!/bin/sh\n[ $CALLBACK_ATTEMPT = 1 ] || exit 0\n(setsid sleep 1000 &) >/dev/null 2>&1\nexec sleep 1000\n"
+    )
     script.chmod(0o700)
     d = run_daemon(SOURCE + f"[Hook h]\nExec={script}\n")
     send(d, "j")
@@ -457,8 +459,14 @@ def test_what_a_child_inherits_under_load(new_daemon, tmp_path):
         "Export=SIZE:/size\nEnvironment=GREETING=hallo\n",
         env={"SECRET_OF_THE_DAEMON": "no child's business", "CALLBACK_ID": "forged"},
     )
-    with strange_signals():
-        d.start()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))  # the daemon raises its own
+    try:
+        limits = [resource.getrlimit(i) for i in range(16)]
+        with strange_signals():
+            d.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     d.post("/callback/s", {"id": "first", "status": "completed"})
     until(lambda: [r["state"] for r in d.runs()] == ["done"])
     runner = runner_of(d)
@@ -472,7 +480,6 @@ def test_what_a_child_inherits_under_load(new_daemon, tmp_path):
     person = pwd.getpwuid(os.geteuid())
     umask = os.umask(0)
     os.umask(umask)
-    limits = [resource.getrlimit(i) for i in range(16)]
     assert len(runs) == n + 1
     for id, run in runs.items():
         assert (run["state"], run["attempt"]) == ("done", 1), run
