@@ -335,6 +335,21 @@ def test_a_hook_that_is_gone_is_told_by_job_and_by_source(run_daemon, recorder):
         story = rf"no such hook; replay it with: .* \[{source}/{id} gone "
         until(lambda story=story: re.search(story, d.stderr))
     until(lambda: "Hook gone is not configured any more; its 2 waiting runs are dead" in d.stderr)
+    assert d.stop() == 0
+    assert len(recorder.all()) == 3
+
+
+def test_however_many_wait_for_a_hook_that_is_gone(run_daemon, mendable):
+    n = 1200  # more than die at a time
+    d = run_daemon(SOURCES + hook("h", mendable).replace("Retries=0", "RetryDelay=1h\nRetryDelayMax=1h"))
+    send(d, "seed")
+    (seed,) = until(lambda: [r for r in d.runs("?state=waiting") if r["attempt"] == 1])
+    assert d.stop() == 0
+    multiply(d, seed["run"], n)
+    d.configure(SOURCES)
+    d.start()
+    until(lambda: counts(d)["dead"] == n + 1)
+    until(lambda: f"Hook h is not configured any more; its {n + 1} waiting runs are dead" in d.stderr)
 
 
 class Follower:
