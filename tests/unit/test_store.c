@@ -576,6 +576,36 @@ static void execute_sql(const char *sql)
 	sqlite3_close(db);
 }
 
+/* What a store that knew nothing of asking has, is asked for. */
+static void test_from_version_1(void **state)
+{
+	struct store_asks asks = {
+		.source = "src", .limit = 10, .now_usec = clock_steady_usec()};
+
+	(void)state;
+	close_store();
+	execute_sql(
+		"DROP INDEX job_ask; DROP INDEX job_ask_from; DROP INDEX job_pending;"
+		"DROP INDEX run_replay;"
+		"ALTER TABLE job DROP COLUMN ask_from;"
+		"ALTER TABLE job DROP COLUMN ask_tries;"
+		"ALTER TABLE job DROP COLUMN asked;"
+		"ALTER TABLE job DROP COLUMN ask_error;"
+		"CREATE INDEX job_ask ON job (ask_at) WHERE outcome = 1;"
+		"INSERT INTO job VALUES (1, 'src', 'old', NULL, 1, 0, 5, 5, 0, 0, 0, "
+		"0, 7, NULL, -1), (2, 'src', 'done', NULL, 2, 0, 5, 5, 0, 0, 0, 0, 7, "
+		"NULL, -1); PRAGMA user_version=1");
+	reopen();
+	assert_int_equal(store_counts(fix.store).pending, 1);
+	assert_int_equal(store_counts(fix.store).asking, 1);
+	assert_int_equal(run(&asks.op, STORE_ASKS), 0);
+	assert_int_equal(asks.n_questions, 1);
+	assert_string_equal(asks.questions[0].id, "old");
+	assert_int_equal(asks.questions[0].from_usec, 5);
+	assert_int_equal(asks.oldest_usec, 5);
+	store_op_fini(&asks.op);
+}
+
 static void test_versions(void **state)
 {
 	char sql[64];
@@ -584,6 +614,8 @@ static void test_versions(void **state)
 	close_store();
 	execute_sql("PRAGMA user_version=1000");
 	expect_refusal(-ENOTSUP, "newer");
+	execute_sql("PRAGMA user_version=1");
+	expect_refusal(-EBADMSG, "damaged");
 	snprintf(sql, sizeof(sql), "PRAGMA user_version=%d; DROP INDEX run_open",
 		store_schema_newest);
 	execute_sql(sql);
@@ -596,8 +628,8 @@ static void test_versions(void **state)
 	reopen();
 }
 
-/* The first version, as it was: whatever later steps made is taken away. */
-static void test_migration(void **state)
+/* Version 2 knew no replays by their origin: what it had stored is found all the same. */
+static void test_from_version_2(void **state)
 {
 	uint64_t number = put_run("job", "hook", true);
 	struct store_settle settle = {.run = number,
@@ -611,7 +643,7 @@ static void test_migration(void **state)
 	assert_int_equal(run(&settle.op, STORE_SETTLE), 0);
 	assert_int_equal(run(&replay.op, STORE_REPLAY), 0);
 	close_store();
-	execute_sql("PRAGMA user_version=1; DROP INDEX run_replay");
+	execute_sql("PRAGMA user_version=2; DROP INDEX run_replay");
 	reopen();
 	struct store_get_run get = {.run = run_id(number)};
 	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
@@ -660,8 +692,9 @@ int main(void)
 		TEST(test_modes),
 		TEST(test_two_daemons),
 		TEST(test_damage),
+		TEST(test_from_version_1),
 		TEST(test_versions),
-		TEST(test_migration),
+		TEST(test_from_version_2),
 		TEST(test_unfinished_creation),
 	};
 
