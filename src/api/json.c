@@ -152,6 +152,9 @@ static void put_job(struct object *o, const struct store_job *j)
 	put(o, "updated", json_of_time(j->updated_usec));
 	put(o, "expected", json_of_time(j->expected_usec));
 	put(o, "confirmed", json_of_time(j->confirmed_usec));
+	put(o, "next_ask", json_of_time(j->ask_at_usec));
+	put(o, "asked", of_count(j->asked));
+	put(o, "ask_error", of_string(j->ask_error));
 	put(o, "deliveries", of_count(j->deliveries));
 	put(o, "public_url", of_string(j->public_url));
 	put(o, "size_bytes", of_int_or_null(j->size_bytes));
