@@ -363,24 +363,24 @@ static void test_greedy_ones_leave_a_share(void **state)
 	unsigned a, b;
 
 	(void)state;
-	assert_int_equal(share_each(&s), 2);
+	assert_int_equal(share_each(&s), 5);
 	a = share_allows(&s, 0);
-	assert_int_equal(a, 28); /* two for each of the others */
+	assert_int_equal(a, 22); /* five for each of the others */
 	share_take(&s, 0, a);
 	assert_int_equal(share_allows(&s, a), 0);
 	b = share_allows(&s, 0);
-	assert_int_equal(b, 2); /* and the third one's are left */
+	assert_int_equal(b, 5); /* and the third one's are left */
 	share_take(&s, 0, b);
 	assert_int_equal(share_allows(&s, a), 0);
 	assert_int_equal(share_allows(&s, b), 0);
-	assert_int_equal(share_allows(&s, 0), 2);
-	share_take(&s, 0, 2);
+	assert_int_equal(share_allows(&s, 0), 5);
+	share_take(&s, 0, 5);
 	assert_int_equal(s.used, 32);
 	/* What a greedy one gives back goes to whoever comes, once all have their share. */
 	share_give(&s, a, 1);
 	assert_int_equal(share_allows(&s, b), 1);
 	assert_int_equal(share_allows(&s, a - 1), 1);
-	share_give(&s, 2, 2);
+	share_give(&s, 5, 5);
 	assert_int_equal(share_allows(&s, a - 1), 1);
 }
 
@@ -391,9 +391,9 @@ static void test_more_hooks_than_shares(void **state)
 	(void)state;
 	assert_int_equal(share_each(&s), 1);
 	share_take(&s, 0, 1);
-	assert_int_equal(share_allows(&s, 1), 5); /* a quarter is kept for the others */
-	share_take(&s, 1, 5);
-	assert_int_equal(share_allows(&s, 6), 0);
+	assert_int_equal(share_allows(&s, 1), 3); /* half is kept for the others */
+	share_take(&s, 1, 3);
+	assert_int_equal(share_allows(&s, 4), 0);
 	assert_int_equal(share_allows(&s, 0), 1);
 }
 
