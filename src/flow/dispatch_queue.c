@@ -27,7 +27,7 @@ static void end_claim(struct claim *c)
  */
 bool dispatch_may_claim(const struct lane *l, const struct hook *h)
 {
-	return !l->claiming || (!pace_counts_starts(h) && !l->pace.window);
+	return !l->claiming || (!tempo_counts_starts(h) && !l->tempo.window);
 }
 
 static void on_put_back(struct store_op *op)
@@ -85,7 +85,7 @@ static void on_claimed(struct store_op *op)
 	unsigned left = c->limit - (unsigned)(op->result == 0 ? c->n_runs : 0);
 	dispatch_give_slots(l, left);
 	if (h)
-		pace_give(&l->pace, h, left);
+		tempo_give(&l->tempo, h, left);
 	if (op->result == 0) {
 		l->next_due_usec = c->next_due_usec;
 		memcpy(l->after, c->after, sizeof(l->after));
@@ -124,13 +124,13 @@ void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 		.latest_usec = dispatch_latest_usec(h),
 		.serialize = h->serialize,
 		.merge = h->min_interval_usec != 0,
-		.paced = pace_counts_starts(h)};
+		.paced = tempo_counts_starts(h)};
 	memcpy(c->op.after, l->after, sizeof(l->after));
 	l->claiming++;
 	l->woken = false;
 	l->serial = h->serialize;
 	dispatch_take_slots(l, limit);
-	pace_take(&l->pace, h, limit, clock_steady_usec());
+	tempo_take(&l->tempo, h, limit, clock_steady_usec());
 	/* Claims are never refused for a full queue. */
 	int ignored = store_submit(d->flow->store, &c->op.op);
 	(void)ignored;
