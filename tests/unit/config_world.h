@@ -34,6 +34,7 @@ static const struct {
 	{"public", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", NULL},
 	{"open", "secret", "others can read it"},
 	{"line", "key\nX-Evil: 1\n", NULL},
+	{"blank", "secret \n", NULL},
 };
 
 static int on_read_secret(void *arg, const char *name, char **ret, size_t *ret_size,

@@ -224,6 +224,10 @@ static const struct complaint errors[] = {
 static const struct complaint warnings[] = {
 	{"[Source a]\nVerify=hmac\nSecretFile=open\n",
 		"f:3: SecretFile=open: others can read it"},
+	{"[Source a]\nVerify=header\nTokenHeader=X\nSecretFile=blank\n",
+		"f:4: SecretFile=blank: no header can hold it"},
+	{"[Source a]\nVerify=header hmac\nTokenHeader=X\nSecretFile=s\nSecretFile=two\n",
+		"f:5: SecretFile=two: no header can hold it"},
 	{OPEN "SecretFile=s\n", "SecretFile= is of no use beside Verify=none"},
 	{"[Source a]\nVerify=hmac\nSecretFile=s\nSignatureHeader=form:s\n"
 	 "SignedContent={form:x}\nIdField=form:x/id form:y\nStatusField=form:x\n",
