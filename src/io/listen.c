@@ -149,6 +149,8 @@ static enum listen_kind kind_of(const char *name)
 		return LISTEN_TLS;
 	if (bytes_equal(n, bytes_of("callbackd-control.socket")))
 		return LISTEN_CONTROL;
+	if (bytes_equal(n, bytes_of("callbackd-status.socket")))
+		return LISTEN_STATUS;
 	return LISTEN_PUBLIC;
 }
 
