@@ -63,7 +63,9 @@ int store_mend_asks(struct store *s) MUST_CHECK;
 int store_note_change(struct store *s, uint64_t job, uint64_t run) MUST_CHECK;
 /* The numbers that deleted rows had are not given away again. */
 int store_keep_numbers(struct store *s) MUST_CHECK;
+/* As many of the job's as the budget buys, in rows and pages, which it is less then. */
 int store_drop_runs(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;
+int store_drop_callbacks(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;
 
 /* ---- store_record.c: rows become records. 1, 0 = no such row, negative errno ---- */
 enum { STORE_WITH_OUTPUT = 1, STORE_WITH_PAYLOAD = 2 };

@@ -7,6 +7,7 @@
 
 #include "rules/cidr.h"
 #include "rules/field.h"
+#include "rules/words.h"
 
 #include <stdint.h>
 
@@ -38,11 +39,6 @@ struct secret {
 	unsigned char *whsec; /* standard-webhooks: less whsec_, from base64; else NULL */
 	size_t whsec_size;
 	char *file; /* as written in the configuration, for messages */
-};
-
-struct words {
-	char **list;
-	size_t size;
 };
 
 /* What `hmac` checks. */
