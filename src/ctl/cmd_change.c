@@ -1,4 +1,4 @@
-/* callbackctl expect, forget, replay, discard: what changes a job or a run. */
+/* callbackctl expect, forget, pause, resume: what changes a job or a hook. */
 #include "base/codec.h"
 #include "base/text.h"
 #include "ctl/commands.h"
@@ -7,10 +7,6 @@
 const struct ctl_option cmd_expect_options[] = {
 	{"within", "SPAN",
 		"if not heard of by then, the source is asked (ExpectWithin=)"},
-	{0},
-};
-const struct ctl_option cmd_discard_options[] = {
-	{"reason", "TEXT", "kept with the run"},
 	{0},
 };
 
@@ -35,6 +31,22 @@ static int change(struct ctl *ctl, const char *method, const char *path, json_t 
 	return r;
 }
 
+static void complain_which(const char *id, const json_t *sources)
+{
+	struct text t = TEXT_EMPTY;
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(sources, i, s)
+	{
+		text_adds(&t, i ? ", " : "");
+		text_add_escaped(&t, bytes_of(ctl_text(s, "name")), 64);
+	}
+	ctl_complain("%s: of which source? Say SOURCE/ID; the sources: %s",
+		ctl_escape(id), t.size ? t.data : "none");
+	text_fini(&t);
+}
+
 /* A job that is not known needs a source: the only one there is, or the one named. */
 static int only_source(struct ctl *ctl, struct name *n)
 {
@@ -45,12 +57,21 @@ static int only_source(struct ctl *ctl, struct name *n)
 	sources = json_object_get(a.json, "sources");
 	if (r == 0 && json_array_size(sources) == 1) {
 		n->source = strdup(ctl_text(json_array_get(sources, 0), "name"));
+		r = n->source ? 0 : ctl_no_memory();
 	} else if (r == 0) {
-		ctl_complain("%s: of which source? Say SOURCE/ID", ctl_escape(n->id));
+		complain_which(n->id, sources);
 		r = CTL_USAGE;
 	}
 	client_answer_fini(&a);
 	return r;
+}
+
+/* The source that knows a job of this id, else the only one there is. */
+static int likely_source(struct ctl *ctl, struct name *n)
+{
+	int r = name_look(ctl, n);
+
+	return r == 0 && !n->source ? only_source(ctl, n) : r;
 }
 
 int cmd_expect(struct ctl *ctl, const struct ctl_args *args)
@@ -65,7 +86,7 @@ int cmd_expect(struct ctl *ctl, const struct ctl_args *args)
 		return r;
 	r = name_read(ctl, args->operands[0], &name);
 	if (r == 0 && !name.source)
-		r = only_source(ctl, &name);
+		r = likely_source(ctl, &name);
 	if (r == 0) {
 		path = name_path(&name);
 		r = change(ctl, "PUT", path,
@@ -92,60 +113,22 @@ int cmd_forget(struct ctl *ctl, const struct ctl_args *args)
 	return r;
 }
 
-static char *run_path(const char *run, const char *verb)
+static int pause_hook(
+	struct ctl *ctl, const char *hook, const char *verb, const char *told)
 {
-	CLEANUP(freep) char *encoded = codec_percent_encode(bytes_of(run));
+	CLEANUP(freep) char *encoded = codec_percent_encode(bytes_of(hook));
+	CLEANUP(freep)
+	char *path = encoded ? text_format("/v1/hooks/%s/%s", encoded, verb) : NULL;
 
-	return encoded ? text_format("/v1/runs/%s/%s", encoded, verb) : NULL;
+	return change(ctl, "POST", path, NULL, hook, told);
 }
 
-static int replay(struct ctl *ctl, const char *run)
+int cmd_pause(struct ctl *ctl, const struct ctl_args *args)
 {
-	CLEANUP(freep) char *path = run_path(run, "replay");
-	struct client_answer a = {0};
-	int r = ctl_ask(ctl, "POST", path, NULL, run, &a);
-
-	if (r == 0 && ctl->json)
-		ctl_print_json(ctl, a.json);
-	else if (r == 0)
-		printf("%s is replayed as %s\n", ctl_escape(run),
-			ctl_escape(ctl_text(a.json, "run")));
-	client_answer_fini(&a);
-	return r;
+	return pause_hook(ctl, args->operands[0], "pause", "is paused");
 }
 
-/* All are tried; the first that failed says the exit status. */
-int cmd_replay(struct ctl *ctl, const struct ctl_args *args)
+int cmd_resume(struct ctl *ctl, const struct ctl_args *args)
 {
-	int exit = CTL_DONE;
-
-	for (int i = 0; i < args->n_operands; i++) {
-		int r = replay(ctl, args->operands[i]);
-
-		if (exit == CTL_DONE)
-			exit = r;
-		if (r == CTL_UNREACHABLE || r == CTL_NO_ACCESS)
-			break;
-	}
-	return exit;
-}
-
-int cmd_discard(struct ctl *ctl, const struct ctl_args *args)
-{
-	int exit = CTL_DONE;
-
-	for (int i = 0; i < args->n_operands; i++) {
-		CLEANUP(freep) char *path = run_path(args->operands[i], "discard");
-		json_t *body = args->option[0]
-				       ? json_pack("{s:s}", "reason", args->option[0])
-				       : json_object();
-		int r = change(
-			ctl, "POST", path, body, args->operands[i], "is discarded");
-
-		if (exit == CTL_DONE)
-			exit = r;
-		if (r == CTL_UNREACHABLE || r == CTL_NO_ACCESS)
-			break;
-	}
-	return exit;
+	return pause_hook(ctl, args->operands[0], "resume", "goes on");
 }
