@@ -6,8 +6,10 @@
 #include "ctl/commands.h"
 #include "ctl/guide.h"
 #include "ctl/table.h"
+
 #include "rules/keys.h"
 #include "rules/preset.h"
+#include <errno.h>
 
 #define COLUMNS 78
 
@@ -56,7 +58,7 @@ static int list(const struct ctl *ctl)
 	}
 	int r = ctl->json ? 0 : table_print(&t, stdout);
 	table_fini(&t);
-	return r < 0 ? CTL_UNREACHABLE : CTL_DONE;
+	return r == -ENOMEM ? ctl_no_memory() : CTL_DONE;
 }
 
 /* ---- One, as text to start from ---- */

@@ -1,6 +1,8 @@
 /* From a request to a committed callback; see intake.h. */
 #include "flow/intake.h"
 
+#include "base/clock.h"
+#include "flow/ask.h"
 #include "flow/record.h"
 #include "io/log.h"
 #include "rules/answer.h"
@@ -136,6 +138,11 @@ static void on_stored(struct record *r)
 				      p->verdict != STORE_MOVED;
 		counters->unreadable += r->payload.problem != NULL;
 	}
+	if (p->verdict == STORE_HELD)
+		ask_wake(r->flow->ask, p->source, clock_steady_usec());
+	else if (outcome_terminal(p->outcome) &&
+		 (p->verdict == STORE_NEW || p->verdict == STORE_MOVED))
+		ask_settled(r->flow->ask, p->source, p->id);
 	answer(in, 200);
 }
 
@@ -159,7 +166,10 @@ static int put(struct intake *in)
 	r->put.received_usec = in->message->received_usec;
 	r->put.payload = in->message->body;
 	r->put.test = is_test(r->flow, in->message);
-	r->put.hold = r->source->confirm;
+	/* The source knows nothing of a job that we made up, nor of one that has no name. */
+	bool unreadable = r->payload.outcome == OUTCOME_UNREADABLE;
+	r->put.hold = r->source->confirm && !r->put.test && !unreadable;
+	r->fires_nothing = r->source->confirm && unreadable;
 	if (in->verified.verdict == VERIFY_ASK_STORE)
 		r->put.token_hash = in->verified.token_hash;
 	return record_put(r, on_stored);

@@ -47,7 +47,7 @@ static int wish(struct record *r)
 	CLEANUP(freep) const struct hook **wanting = NULL;
 	size_t n = 0;
 
-	if (c->n_hooks == 0)
+	if (c->n_hooks == 0 || put->ignore || put->hold || r->fires_nothing)
 		return 0;
 	wanting = calloc(c->n_hooks, sizeof(struct hook *));
 	r->wishes = calloc(c->n_hooks, sizeof(*r->wishes));
@@ -80,17 +80,9 @@ static void release_wishes(struct record *r)
 
 /* ---- After the commit ---- */
 
-static void log_stored(const struct record *r)
+static void log_callback(const struct record *r, const struct log_fields *fields)
 {
 	const struct store_put *p = &r->put;
-	CLEANUP(freep) char *peer = bytes_dup(r->peer);
-	const struct log_fields fields = {.source = p->source,
-		.id = p->id,
-		.status = p->status,
-		.outcome = outcome_name(p->outcome),
-		.remote = peer};
-	const char *id = log_escapes(p->id),
-		   *status = p->status ? log_escapes(p->status) : "";
 	static const struct {
 		enum log_kind kind;
 		const char *text;
@@ -107,14 +99,71 @@ static void log_stored(const struct record *r)
 			"after the job had ended: recorded, fires nothing"},
 		[STORE_HELD] = {LOG_CALLBACK_HELD, "recorded, to be confirmed"},
 	};
+	enum store_verdict verdict = p->verdict;
 
-	if (r->payload.problem && p->verdict == STORE_NEW)
-		log_event(LOG_CALLBACK_UNREADABLE, &fields,
+	/* Nobody is asked for what has ended: then it is as if it were not held. */
+	if (verdict == STORE_HELD && outcome_terminal(p->outcome_before))
+		switch (outcome_next(p->outcome_before, p->outcome, p->reopen)) {
+		case OUTCOME_MOVES: break;
+		case OUTCOME_REPEATS: verdict = STORE_REPEAT; break;
+		case OUTCOME_CONTRADICTS: verdict = STORE_CONTRADICTION; break;
+		case OUTCOME_LATE: verdict = STORE_LATE; break;
+		}
+	if (r->payload.problem && verdict == STORE_NEW)
+		log_event(LOG_CALLBACK_UNREADABLE, fields,
 			"Callback of %s recorded, but it cannot be read: %s", p->source,
 			r->payload.problem);
 	else
-		log_event(told[p->verdict].kind, &fields, "Callback %s/%s %s: %s",
-			p->source, id, status, told[p->verdict].text);
+		log_event(told[verdict].kind, fields, "Callback %s/%s %s: %s", p->source,
+			log_escapes(p->id), p->status ? log_escapes(p->status) : "",
+			told[verdict].text);
+}
+
+/* What changes nothing is no news: a job may be asked for a hundred times. */
+static void log_answer(const struct record *r, const struct log_fields *fields)
+{
+	const struct store_put *p = &r->put;
+
+	if (p->held_outcome != OUTCOME_NONE)
+		log_event(LOG_DISAGREEMENT, fields,
+			"A callback for %s/%s said %s, and its source says %s: that "
+			"counts",
+			p->source, log_escapes(p->id), log_escapes(p->held_status),
+			log_escapes(p->status));
+	if (p->verdict == STORE_MOVED)
+		log_event(LOG_ASKED, fields, "Answer for %s/%s %s: recorded", p->source,
+			log_escapes(p->id), log_escapes(p->status));
+	else if (p->verdict == STORE_CONTRADICTION)
+		log_event(LOG_CALLBACK_CONTRADICTS, fields,
+			"Answer for %s/%s %s: another outcome than the job already has: "
+			"recorded, fires nothing",
+			p->source, log_escapes(p->id), log_escapes(p->status));
+	else
+		log_debug("Answer for %s/%s %s: nothing new", p->source,
+			log_escapes(p->id), log_escapes(p->status));
+}
+
+static void log_stored(const struct record *r)
+{
+	const struct store_put *p = &r->put;
+	CLEANUP(freep) char *peer = bytes_dup(r->peer);
+	const struct log_fields fields = {.source = p->source,
+		.id = p->id,
+		.status = p->status,
+		.outcome = outcome_name(p->outcome),
+		.remote = peer};
+
+	switch (r->origin) {
+	case RECORD_CALLBACK: log_callback(r, &fields); break;
+	case RECORD_ANSWER: log_answer(r, &fields); break;
+	case RECORD_LOST:
+		if (p->verdict == STORE_MOVED)
+			log_event(LOG_LOST, &fields,
+				"Job %s/%s is lost: nothing settled it in time%s%s",
+				p->source, log_escapes(p->id), r->why ? "; " : "",
+				r->why ? log_escapes(r->why) : "");
+		break;
+	}
 }
 
 static void log_unknown_word(const struct record *r)
@@ -203,7 +252,7 @@ int record_put(struct record *r, void (*on_stored)(struct record *r))
 	p->outcome = r->payload.outcome;
 	p->delivery = r->payload.delivery;
 	p->reopen = r->source->reopen;
-	int error = p->ignore ? 0 : wish(r);
+	int error = wish(r);
 	p->fields = r->fields;
 	if (error == 0)
 		error = store_submit(r->flow->store, &p->op);

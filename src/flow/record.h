@@ -11,7 +11,11 @@
 #include "flow/flow.h"
 #include "rules/payload.h"
 
-enum record_origin { RECORD_CALLBACK };
+enum record_origin {
+	RECORD_CALLBACK,
+	RECORD_ANSWER, /* of the source, to a question of ours */
+	RECORD_LOST,   /* nobody's word: the time is up */
+};
 
 struct record {
 	struct flow *flow;
@@ -20,6 +24,8 @@ struct record {
 	enum record_origin origin;
 	struct payload payload; /* the owner reads it; given back by record_fini() */
 	struct bytes peer;      /* who sent it, or BYTES_NONE; borrowed */
+	const char *why;        /* of a loss: what went wrong, or NULL; borrowed */
+	bool fires_nothing;     /* whatever On= says */
 	/*
 	 * The owner's: received_usec, payload, and whatever else of the inputs is not
 	 * empty. The rest is filled in from `payload` above.

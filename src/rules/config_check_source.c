@@ -219,30 +219,25 @@ static void check_words(
 	}
 }
 
-/* Read and kept, and nothing comes of it so far. */
-static void warn_of_unbuilt(
-	struct build *b, const struct section *s, const char *key, const char *missing)
-{
-	const struct setting *setting = settings_of(s, key);
-	if (setting->size > 0 && setting->values[0].origin == ORIGIN_FILE)
-		findings_warning(&b->findings, setting->at,
-			"%s= is not supported yet: %s", key, missing);
-}
-
+/* Who can be asked, and with what the answer is understood. */
 static void check_asking(
 	struct build *b, const struct section *s, const struct source *source)
 {
+	const struct setting *url = settings_of(s, "StatusURL");
 	if (source->status_url && !strstr(source->status_url, "{id}"))
-		findings_error(&b->findings, settings_of(s, "StatusURL")->at,
+		findings_error(&b->findings, url->at,
 			"StatusURL= must hold {id}, which stands for the job's id");
-	else if (source->status_url)
-		warn_of_unbuilt(b, s, "StatusURL",
-			"the sender is not asked for the status of a job");
-	if (source->expect_within_usec)
-		warn_of_unbuilt(b, s, "ExpectWithin",
-			"an expected job that keeps silent is not asked for");
-	if (source->give_up_usec)
-		warn_of_unbuilt(b, s, "GiveUpAfter", "no job becomes lost");
+	else if (source->confirm && url->size == 0)
+		findings_error(&b->findings, settings_of(s, "Confirm")->at,
+			"Confirm=yes needs StatusURL=, where the source is asked");
+	if (source->confirm && source->status.size == 0)
+		findings_error(&b->findings, settings_of(s, "Confirm")->at,
+			"Confirm=yes needs StatusField=: without it an answer of "
+			"StatusURL= says nothing");
+	else if (source->status_url && source->status.size == 0)
+		findings_warning(&b->findings, url->at,
+			"StatusURL= is not asked: with an empty StatusField= an answer "
+			"says nothing");
 }
 
 void config_check_source(

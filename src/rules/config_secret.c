@@ -6,12 +6,14 @@
 
 #include "base/codec.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 bool config_secret_handles(enum key_type type)
 {
-	return type == KEY_SECRETS || type == KEY_SECRET || type == KEY_KEY_FILE;
+	return type == KEY_SECRETS || type == KEY_API_KEYS || type == KEY_SECRET ||
+	       type == KEY_KEY_FILE;
 }
 
 static void tell_warning(
@@ -127,26 +129,6 @@ static int read_secret(struct convert *c, const struct setting_value *v, unsigne
 	return r;
 }
 
-static int convert_secrets(struct convert *c)
-{
-	struct source *source = container_of(
-		(struct secret **)c->at, struct source, secrets);
-	int r = 0;
-	for (size_t i = 0; r >= 0 && i < c->setting->size; i++) {
-		struct secret secret = {0};
-		struct secret *list = reallocarray(
-			source->secrets, source->n_secrets + 1, sizeof(*list));
-		if (!list)
-			return -ENOMEM;
-		source->secrets = list;
-		/* Verify= stands before SecretFile= in the table, and so is known. */
-		r = read_secret(c, &c->setting->values[i], source->verify, &secret);
-		if (r == 0)
-			source->secrets[source->n_secrets++] = secret;
-	}
-	return r < 0 ? r : 0;
-}
-
 /* It goes into a header as it is: what would end the line must not be in it. */
 static bool fits_header(const struct secret *s)
 {
@@ -154,6 +136,46 @@ static bool fits_header(const struct secret *s)
 		if (s->text[i] < ' ' || s->text[i] >= 0x7f)
 			return false;
 	return true;
+}
+
+static void refuse_unfit(struct convert *c, const struct setting_value *v)
+{
+	config_refuse(c, v, "a key is one line of printable ASCII");
+}
+
+/* Behind the list stands how many there are. */
+static_assert(offsetof(struct source, n_secrets) ==
+		      offsetof(struct source, secrets) + sizeof(struct secret *),
+	"SecretFile=");
+static_assert(offsetof(struct config, n_status_keys) ==
+		      offsetof(struct config, status_keys) + sizeof(struct secret *),
+	"StatusKeyFile=");
+
+static int convert_secrets(struct convert *c)
+{
+	struct secret **secrets = c->at;
+	size_t *n_secrets = (size_t *)(secrets + 1);
+	bool api_keys = c->key->type == KEY_API_KEYS;
+	/* Verify= stands before SecretFile= in the table, and so is known. */
+	unsigned verify =
+		api_keys ? 0 : container_of(secrets, struct source, secrets)->verify;
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < c->setting->size; i++) {
+		const struct setting_value *v = &c->setting->values[i];
+		struct secret secret = {0};
+		struct secret *list = reallocarray(
+			*secrets, *n_secrets + 1, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		*secrets = list;
+		r = read_secret(c, v, verify, &secret);
+		if (r != 0)
+			continue;
+		if (api_keys && !fits_header(&secret))
+			refuse_unfit(c, v);
+		list[(*n_secrets)++] = secret;
+	}
+	return r < 0 ? r : 0;
 }
 
 static int convert_api_key(struct convert *c, const struct setting_value *v)
@@ -167,7 +189,7 @@ static int convert_api_key(struct convert *c, const struct setting_value *v)
 		return r < 0 ? r : 0;
 	}
 	if (!fits_header(secret))
-		config_refuse(c, v, "a key is one line of printable ASCII");
+		refuse_unfit(c, v);
 	*(struct secret **)c->at = secret;
 	return 0;
 }
@@ -197,7 +219,7 @@ int config_secret_convert(struct convert *c)
 {
 	if (c->setting->size == 0)
 		return 0;
-	if (c->key->type == KEY_SECRETS)
+	if (c->key->type == KEY_SECRETS || c->key->type == KEY_API_KEYS)
 		return convert_secrets(c);
 	const struct setting_value *v = &c->setting->values[0];
 	return c->key->type == KEY_SECRET ? convert_api_key(c, v)

@@ -33,7 +33,7 @@ bool head_is_value_char(char c)
 	return u == '\t' || (u >= 0x20 && u != 0x7f);
 }
 
-static bool is_token(struct bytes b)
+bool head_is_token(struct bytes b)
 {
 	for (size_t i = 0; i < b.size; i++)
 		if (!head_is_token_char(b.data[i]))
@@ -127,7 +127,7 @@ static int check_request_line(struct bytes line, const struct head_limits *limit
 	struct target t;
 
 	h->message.method = bytes_split(line, ' ', &rest);
-	if (!is_token(h->message.method)) {
+	if (!head_is_token(h->message.method)) {
 		*ret_reason = "method is no token";
 		return BAD;
 	}
@@ -172,7 +172,7 @@ static int check_field(
 		*ret_reason = "field without a colon";
 		return BAD;
 	}
-	if (!is_token(ret->name)) { /* 5.1: no blank before the colon either */
+	if (!head_is_token(ret->name)) { /* 5.1: no blank before the colon either */
 		*ret_reason = "field name is no token";
 		return BAD;
 	}

@@ -45,8 +45,9 @@ int head_check(struct bytes head, const struct head_limits *limits,
 	struct message_header *headers, struct head *ret,
 	const char **ret_reason) MUST_CHECK;
 
-/* Also for the trailers of a chunked body. RFC 9110, 5.6.2 and 5.5. */
+/* For all who read or write names and values. RFC 9110, 5.6.2 and 5.5. */
 bool head_is_token_char(char c);
+bool head_is_token(struct bytes b);
 bool head_is_value_char(char c);
 
 #endif

@@ -1,9 +1,12 @@
 /* A source's memory, of which the secrets are overwritten before it is given back. */
 #include "rules/source.h"
 
+#include "base/text.h"
 #include "rules/words.h"
 
-static void secret_fini(struct secret *s)
+#include <errno.h>
+
+void secret_fini(struct secret *s)
 {
 	/* One size for both: decoding is done in place and only ever shortens. */
 	bytes_wipe(s->data, s->text_size);
@@ -11,6 +14,21 @@ static void secret_fini(struct secret *s)
 	bytes_wipe(s->whsec, s->text_size);
 	keyset_unref(s->keys);
 	free(s->file);
+}
+
+/* A key with a NUL in it would be cut; one with a line end is refused by who sends it. */
+int source_key_header(const struct source *s, char **ret)
+{
+	const struct secret *key = s->api_key;
+
+	*ret = NULL;
+	if (!key)
+		return 0;
+	if (memchr(key->text, '\0', key->text_size))
+		return -EINVAL;
+	*ret = text_format("%s: %.*s", s->api_key_header, (int)key->text_size,
+		(const char *)key->text);
+	return *ret ? 0 : -ENOMEM;
 }
 
 void source_free(struct source *s)

@@ -92,6 +92,19 @@ struct source {
 	char *echo; /* the member of a verified payload that the answer repeats; or NULL */
 };
 
+/* Can it be asked for a job's status? */
+static inline bool source_answers(const struct source *s)
+{
+	return s->status_url && s->status.size > 0;
+}
+/*
+ * "X-API-Key: KEY", owned by the caller, who wipes it (bytes_wipe); NULL where there is no key. 0;
+ * -ENOMEM; -EINVAL: the key holds bytes that no header can carry.
+ */
+int source_key_header(const struct source *s, char **ret) MUST_CHECK;
+
 void source_free(struct source *s);
+/* Overwrites and frees what it holds. */
+void secret_fini(struct secret *s);
 
 #endif

@@ -61,7 +61,9 @@ static void assert_one_complaint(
 	config_unref(c);
 }
 
-#define PUBLIC "[Daemon]\nPublicURL=https://h\n"
+#define PUBLIC      "[Daemon]\nPublicURL=https://h\n"
+#define UPLOADS     PUBLIC "[Source u]\nVerify=token\nUploadURL=https://h/\nAPIKeyFile=s\n"
+#define UPLOADS_TOO "[Source v]\nVerify=token\nUploadURL=https://h/\n"
 
 static const struct complaint errors[] = {
 	/* lines and sections */
@@ -108,7 +110,27 @@ static const struct complaint errors[] = {
 	{"[Daemon]\nStopTimeout=infinity\n", "an end to it"},
 	{"[Daemon]\nStopTimeout=200y\n", "at most"},
 	{"[Daemon]\nMaxBodyBytes=65M\n", "MaxBodyBytesInFlight=64M is less than"},
-	{"[Daemon]\nStatusListen=127.0.0.1:1\n", "not supported yet"},
+	{"[Daemon]\nStatusListen=1\n" UPLOADS, "ADDR:PORT"},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n" PUBLIC,
+		"f:2: StatusListen= needs a source with UploadURL="},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n" UPLOADS UPLOADS_TOO,
+		"f:2: StatusListen= needs StatusSource=: several sources"},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\nStatusSource=c\n" UPLOADS,
+		"f:3: StatusSource=c: there is no such source"},
+	{OPEN UPLOADS "[Daemon]\nStatusSource=a\n",
+		"StatusSource=a: [Source a] has no UploadURL="},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n[Source u]\nPreset=eachlabs\nSecretFile=s\n"
+	 "APIKeyFile=s\n",
+		"StatusListen= needs PublicURL= as well"},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n[Source u]\nVerify=token\nSecretFile=s\n"
+	 "UploadURL=https://h/\n" PUBLIC,
+		"StatusListen= needs StatusKeyFile=, or APIKeyFile= in [Source u]"},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n[Source u]\nVerify=none\n"
+	 "UploadURL=https://h/\nAPIKeyFile=s\n" PUBLIC,
+		"StatusListen= needs Verify=token in [Source u]"},
+	{"[Daemon]\nStatusKeyFile=line\n", "one line of printable ASCII"},
+	{"[Daemon]\nStatusKeyFile=empty\n", "empty: the file is empty"},
+	{"[Daemon]\nStatusKeyFile=/gone\n", "StatusKeyFile=/gone: no such file"},
 	/* sources */
 	{"[Source a]\n", "f:1: [Source a] has no Verify=: write Verify=token"},
 	{"[Source a]\nVerify=none\nVerify=\n", "f:3: [Source a] has no Verify="},
@@ -224,7 +246,10 @@ static const struct complaint errors[] = {
 	{OPEN "StatusURL=https://h/ {id}\n", "no blanks"},
 	{OPEN "UploadURL=file:///x\n", "http:// or https://"},
 	{OPEN "CAFile=gone\n", "CAFile=gone: no such file"},
-	{OPEN "Confirm=yes\n", "Confirm=yes is not supported yet"},
+	{OPEN "Confirm=yes\n", "f:3: Confirm=yes needs StatusURL="},
+	{OPEN "Confirm=yes\nStatusURL=https://h/{id}\nStatusField=\n",
+		"f:3: Confirm=yes needs StatusField="},
+	{OPEN "ExpectWithin=0\n", "at least 1ms"},
 	{OPEN "Confirm=maybe\n", "yes or no"},
 	{OPEN "Tolerance=0\n", "at least 1s"},
 	/* hooks */
@@ -272,11 +297,8 @@ static const struct complaint warnings[] = {
 		"UploadURL= without Verify=token"},
 	{"[Source a]\nVerify=hmac\nSecretFile=s\nTimestampHeader=X-T\n",
 		"does not cover {timestamp}"},
-	{OPEN "StatusURL=https://h/{id}\n", "f:3: StatusURL= is not supported yet: "},
-	{OPEN "ExpectWithin=1h\n", "f:3: ExpectWithin= is not supported yet: "},
-	{OPEN "GiveUpAfter=infinity\n", "f:3: GiveUpAfter= is not supported yet: "},
-	{"[Hook h]\nExec=/bin/true\nOn=lost error\n",
-		"f:3: On=lost is not supported yet: no job becomes lost"},
+	{OPEN "StatusURL=https://h/{id}\nStatusField=\n",
+		"f:3: StatusURL= is not asked: with an empty StatusField="},
 	{"[Source a]\nPreset=eachlabs\nSecretFile=s\n[Hook h]\nExec=/bin/true\n"
 	 "On=COMPELTED\n",
 		"f:6: On=COMPELTED: no list of its sources holds this status; did you "
