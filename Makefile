@@ -172,7 +172,7 @@ I = install -D -m 0644
 # A unit names the programs where they are installed.
 SUBST = sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@bindir@|$(bindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g'
 UNITS = callbackd.service callbackd.socket callbackd-tls.socket callbackd-control.socket \
-        callbackd-hook@.socket callbackd-hook@.service
+        callbackd-status.socket callbackd-hook@.socket callbackd-hook@.service
 MAN   = $(notdir $(wildcard man/*.[1-9]))
 
 install: all

@@ -5,11 +5,13 @@
  *   runner ─ configuration ─ log ─ store ─ flow ─ doors ─ READY ─ loop ─ … in reverse
  */
 #include "api/control.h"
+#include "api/dropin.h"
 #include "api/listeners.h"
 #include "api/pulse.h"
 #include "api/reload.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "flow/once.h"
@@ -49,6 +51,7 @@ struct daemon {
 	struct flow flow;
 	struct listeners listeners;
 	struct control *control;
+	struct dropin *dropin;
 	struct pulse *pulse;
 	struct event *on_term, *on_int, *on_hup, *reload;
 	unsigned open_parts; /* of an orderly stop: doors and dispatch */
@@ -166,6 +169,7 @@ static void stop(struct daemon *d)
 	/* One more than there are, so that neither ends the loop from within this function. */
 	d->open_parts = 3;
 	control_stop(d->control);
+	dropin_stop(d->dropin);
 	listeners_drain(&d->listeners, stop_part, d);
 	dispatch_stop(d->flow.dispatch, timeout_usec, stop_part, d);
 	stop_part(d);
@@ -293,9 +297,10 @@ static int open_doors(struct daemon *d)
 		.arg = d};
 	CLEANUP(freep) char *error = NULL;
 
-	if (control_new(&d->control, &d->flow, &hooks) < 0)
+	if (control_new(&d->control, &d->flow, &hooks) < 0 ||
+		dropin_new(&d->dropin, &d->flow) < 0)
 		return fail(EX_OSERR, "Out of memory");
-	int r = listeners_open(&d->listeners, &d->flow, d->control, &error);
+	int r = listeners_open(&d->listeners, &d->flow, d->control, d->dropin, &error);
 	if (r < 0)
 		return fail(r == -EINVAL && error ? EX_CONFIG : EX_OSERR, "%s",
 			error ? error : strerrordesc_np(-r));
@@ -382,6 +387,7 @@ static void leave(struct daemon *d)
 	flow->store = NULL;
 	pulse_free(d->pulse);
 	control_free(d->control);
+	dropin_free(d->dropin);
 	listeners_close(&d->listeners);
 	dispatch_free(flow->dispatch);
 	process_table_free(flow->processes);
@@ -389,6 +395,7 @@ static void leave(struct daemon *d)
 		feed_free(flow->feed);
 	if (flow->fetch)
 		fetch_pool_free(flow->fetch);
+	ask_free(flow->ask);
 	upload_end(flow);
 	once_free(flow->warned);
 	free(flow->state_directory);

@@ -34,7 +34,7 @@ _callbackctl() {
 	done
 	[[ $command == serve && $i -lt $((COMP_CWORD - 1)) ]] && return # the command's own
 	case $prev in
-	-s | --socket | --body | --headers | --ca-file)
+	-s | --socket | --body | --headers | --ca-file | --cursor)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -44,16 +44,17 @@ _callbackctl() {
 	--state) words='waiting running done dead' ;;
 	--file-type) words='image video audio other' ;;
 	--timeout | --kill-after | --within | --since | --limit | --after | --reason | --status | --id | \
-		--owner | --at | --content-type | --audio-duration | --video-duration | --video-bitrate) return ;;
+		--owner | --at | --jobs | --content-type | --audio-duration | --video-duration | --video-bitrate) return ;;
 	esac
 	if [[ -z $words && $cur == -* ]]; then
 		words='--json --socket --help --version'
 		case $command in
-		list) words+=' --source --outcome --since --limit' ;;
+		list) words+=' --source --outcome --since --expected --limit' ;;
 		wait) words+=' --any --hooks --timeout' ;;
-		watch) words+=' --after' ;;
-		upload) words+=' --content-type --file-type --owner --source --timeout
-			--audio-duration --video-duration --video-bitrate --ca-file' ;;
+		watch) words+=' --after --cursor' ;;
+		upload) words+=' --content-type --file-type --owner --source
+			--jobs --detach --audio-duration --video-duration --video-bitrate
+			--ca-file --timeout' ;;
 		expect) words+=' --within' ;;
 		runs) words+=' --state --hook --limit' ;;
 		discard) words+=' --reason' ;;

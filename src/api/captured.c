@@ -74,21 +74,13 @@ static int take_request_line(
 	return 0;
 }
 
-static bool is_name(struct bytes b)
-{
-	for (size_t i = 0; i < b.size; i++)
-		if (!head_is_token_char(b.data[i]))
-			return false;
-	return b.size > 0;
-}
-
 static int take_header(struct captured *c, struct bytes line, unsigned number,
 	char problem[static CAPTURED_PROBLEM_SIZE])
 {
 	struct bytes value;
 	struct bytes name = bytes_split(line, ':', &value);
 
-	if (!value.data || !is_name(name)) {
+	if (!value.data || !head_is_token(name)) {
 		snprintf(problem, CAPTURED_PROBLEM_SIZE,
 			"line %u of the headers is not \"Name: value\"", number);
 		return 1;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/span.h"
 #include "base/utf8.h"
+#include "flow/ask.h"
 #include "flow/expect.h"
 #include "flow/feed.h"
 #include "io/log.h"
@@ -119,6 +120,19 @@ static void answer_jobs(struct call *c, const struct store_get_job *g)
 	call_page(c, "jobs", jobs, 0);
 }
 
+/* Of a job that waits while its source cannot be asked at all: that is why. */
+static void add_trouble(struct call *c, const struct store_job *j, json_t *job)
+{
+	struct ask_state state;
+
+	ask_look(c->flow->ask, j->source, &state);
+	if (!j->ask_at_usec || j->ask_error || !state.trouble)
+		return;
+	json_t *words = json_of_text(bytes_of(state.trouble));
+	if (words) /* else it is told without */
+		json_object_set_new(job, "ask_error", words);
+}
+
 static void on_job(struct call *c);
 
 static void ask_for_job(struct call *c)
@@ -189,9 +203,10 @@ static void answer(struct call *c, const struct store_get_job *g)
 	} else if (g->n_jobs == 0) {
 		call_error(c, 404, "no such job");
 	} else {
-		call_json(c, 200,
-			json_of_job_in_full(&g->jobs[0], c->flow->config,
-				store_name(c->flow->store)));
+		json_t *job = json_of_job_in_full(
+			&g->jobs[0], c->flow->config, store_name(c->flow->store));
+		add_trouble(c, &g->jobs[0], job);
+		call_json(c, 200, job);
 	}
 }
 
@@ -315,6 +330,7 @@ static void on_expected(struct call *c)
 		return;
 	}
 	log_event(LOG_EXPECTED, &fields, "Job is expected, by request.");
+	ask_wake(c->flow->ask, c->names[0], c->ask.expect.ask_at_usec);
 	p->source = c->names[0];
 	p->id = c->names[1];
 	p->last = true;

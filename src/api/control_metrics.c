@@ -3,7 +3,9 @@
  * one # EOF at the end.
  */
 #include "api/call.h"
+#include "base/clock.h"
 #include "base/text.h"
+#include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "io/log.h"
@@ -71,6 +73,8 @@ static void add_runs(struct text *t, const struct store_counts *n, const struct 
 static void add_store(struct text *t, const struct store_counts *n, const struct flow *f)
 {
 	gauge(t, "jobs", "Jobs in the store.", n->jobs);
+	gauge(t, "jobs_asked_for", "Jobs that their source is to be asked for.",
+		n->asking);
 	gauge(t, "jobs_pending", "Jobs without a terminal outcome.", n->pending);
 	gauge(t, "store_healthy", "1 while the store can commit.",
 		store_healthy(f->store));
@@ -80,6 +84,52 @@ static void add_store(struct text *t, const struct store_counts *n, const struct
 		     "# HELP callbackd_store_size_bytes Size of the store's files.\n");
 	text_addf(t, "callbackd_store_size_bytes %llu\n", (unsigned long long)n->bytes);
 	counter(t, "store_commits", "Transactions committed.", n->commits);
+}
+
+enum asked { ASKED, ASK_FAILED, ASK_OVERDUE };
+
+/* A sample of each source that can be asked. */
+static void add_asked(
+	struct text *t, const struct flow *f, const char *name, enum asked what)
+{
+	const struct config *c = f->config;
+	int64_t now = clock_steady_usec();
+
+	for (size_t i = 0; i < c->n_sources; i++) {
+		const char *source = c->sources[i]->name;
+		struct ask_state state;
+		if (!source_answers(c->sources[i]))
+			continue;
+		ask_look(f->ask, source, &state);
+		bool overdue = state.next_usec && state.next_usec < now;
+		const uint64_t values[] = {
+			[ASKED] = state.asked,
+			[ASK_FAILED] = state.failed,
+			[ASK_OVERDUE] = overdue ? (uint64_t)(now - state.next_usec) /
+							  USEC_PER_SEC
+						: 0,
+		};
+		sample(t, name, "source", source, values[what]);
+	}
+}
+
+static void add_questions(struct text *t, const struct flow *f)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < f->config->n_sources; i++)
+		any = any || source_answers(f->config->sources[i]);
+	if (!any) /* a family has samples */
+		return;
+	counter_begin(t, "questions", "Questions put at StatusURL.");
+	add_asked(t, f, "questions_total", ASKED);
+	counter_begin(t, "questions_failed", "Those that told nothing of the job.");
+	add_asked(t, f, "questions_failed_total", ASK_FAILED);
+	text_adds(t, "# TYPE callbackd_questions_overdue_seconds gauge\n"
+		     "# UNIT callbackd_questions_overdue_seconds seconds\n"
+		     "# HELP callbackd_questions_overdue_seconds For how long the first "
+		     "in line has been due.\n");
+	add_asked(t, f, "questions_overdue_seconds", ASK_OVERDUE);
 }
 
 void control_misc_metrics(struct call *c)
@@ -99,6 +149,7 @@ void control_misc_metrics(struct call *c)
 	add_callbacks(&t, &f->counters);
 	add_runs(&t, &n, f);
 	add_store(&t, &n, f);
+	add_questions(&t, f);
 	gauge(&t, "control_waits", "Long polls and watchers.", feed_waiting(f->feed));
 	counter(&t, "log_dropped", "Log records dropped.", log_dropped());
 	text_adds(&t, "# EOF\n");

@@ -5,6 +5,7 @@
 #include "api/json.h"
 #include "api/selftest.h"
 #include "base/clock.h"
+#include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "flow/upload.h"
@@ -15,14 +16,32 @@
 
 /* ---- Status ---- */
 
-static json_t *names_of_sources(const struct config *config)
+/* What is asked of a source; null where it cannot be asked. */
+static json_t *of_asking(const struct flow *f, const struct source *s)
 {
+	struct ask_state state;
+
+	if (!source_answers(s))
+		return json_null();
+	ask_look(f->ask, s->name, &state);
+	return json_pack("{s:I, s:I, s:i, s:o, s:o, s:o}", "asked",
+		(json_int_t)state.asked, "failed", (json_int_t)state.failed, "under_way",
+		(int)state.under_way, "next", json_of_time(state.next_usec),
+		"waiting_since", json_of_time(state.oldest_usec), "trouble",
+		json_of_text(bytes_of(state.trouble)));
+}
+
+static json_t *list_sources(const struct flow *f)
+{
+	const struct config *config = f->config;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < config->n_sources; i++) {
 		const struct source *s = config->sources[i];
-		json_t *o = json_pack("{s:s, s:s, s:s?, s:b}", "name", s->name, "path",
-			s->path, "preset", s->preset, "uploads", s->upload_url != NULL);
+		json_t *o = json_pack("{s:s, s:s, s:s?, s:b, s:b, s:o}", "name", s->name,
+			"path", s->path, "preset", s->preset, "uploads",
+			s->upload_url != NULL, "confirm", s->confirm, "asking",
+			of_asking(f, s));
 
 		if (json_array_append_new(list, o) < 0) {
 			json_decref(list);
@@ -51,11 +70,13 @@ static json_t *of_store(struct store *s)
 {
 	const struct store_counts n = store_counts(s);
 
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "healthy",
+	return json_pack("{s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"name", store_name(s), "seq", (json_int_t)n.seq, "healthy",
 		store_healthy(s), "jobs", (json_int_t)n.jobs, "jobs_pending",
-		(json_int_t)n.pending, "callbacks", (json_int_t)n.callbacks, "commits",
-		(json_int_t)n.commits, "size_bytes", (json_int_t)n.bytes, "queue",
-		(json_int_t)n.queue, "recovered_runs", (json_int_t)store_recovered(s));
+		(json_int_t)n.pending, "jobs_asked_for", (json_int_t)n.asking,
+		"callbacks", (json_int_t)n.callbacks, "commits", (json_int_t)n.commits,
+		"size_bytes", (json_int_t)n.bytes, "queue", (json_int_t)n.queue,
+		"recovered_runs", (json_int_t)store_recovered(s));
 }
 
 static json_t *of_runs(const struct flow *f)
@@ -111,8 +132,7 @@ void control_misc_status(struct call *c)
 			of_callbacks(&f->counters), "log_dropped",
 			(json_int_t)log_dropped(), "waiting_clients",
 			(int)feed_waiting(f->feed), "last_error", of_last_error(),
-			"sources", names_of_sources(f->config), "hooks",
-			names_of_hooks(f->config)));
+			"sources", list_sources(f), "hooks", names_of_hooks(f->config)));
 }
 
 /* ---- Reload ---- */

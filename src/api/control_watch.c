@@ -7,7 +7,8 @@
  *
  * `sent` is how far the asker was told. While history is read, live changes only say how
  * far it goes; a peer that lags falls back to history, so it costs a constant and loses
- * nothing.
+ * nothing. Where history begins behind what it was told (pruned), or ends before it (the
+ * number is of another store), it gets a line that says so: nothing is skipped in silence.
  */
 #include "api/call.h"
 #include "api/json.h"
@@ -63,25 +64,51 @@ static int make_line(struct control *control, const struct store_change *change)
 	return control->line_seq ? 0 : -ENOMEM;
 }
 
-/* 0, 1 no room for it now, or negative errno. */
-static int write_change(struct call *c, const struct store_change *change)
+/* 0 and `seq` is what was sent last, 1 no room for it now, or negative errno. */
+static int write_line(struct call *c, struct bytes line, uint64_t seq)
 {
 	size_t room = http_stream_room(c->request);
-	struct control *control = c->control;
 	struct watch *w = c->data;
-	int r = make_line(control, change);
+	int r;
 
-	if (r < 0)
-		return r;
 	/* What is longer than the room goes when nothing else waits. */
-	if (room < control->change_line.size + ROOM_MIN_BYTES && room < HTTP_STREAM_ROOM)
+	if (room < line.size + ROOM_MIN_BYTES && room < HTTP_STREAM_ROOM)
 		return 1;
-	r = http_stream_write(c->request, text_bytes(&control->change_line));
+	r = http_stream_write(c->request, line);
 	if (r == 0) {
-		w->sent = change->seq;
+		w->sent = seq;
 		w->breath_usec = 0;
 	}
 	return r;
+}
+
+static int write_change(struct call *c, const struct store_change *change)
+{
+	int r = make_line(c->control, change);
+
+	return r < 0 ? r
+		     : write_line(c, text_bytes(&c->control->change_line), change->seq);
+}
+
+/* 0: nothing is missing between what was sent and what there is; else the first number
+ * behind the gap. Who asks from 0 asks for what there is. */
+static uint64_t gap_end(const struct watch *w, const struct store_list_changes *l)
+{
+	if (w->sent > l->last)
+		return l->last + 1;
+	return w->sent && w->sent + 1 < l->first ? l->first : 0;
+}
+
+static int write_gap(struct call *c, uint64_t next)
+{
+	struct watch *w = c->data;
+	json_t *json = json_of_gap(w->sent, next);
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	CLEANUP(freep) char *line = text ? text_format("%s\n", text) : NULL;
+
+	json_decref(json);
+	free(text);
+	return line ? write_line(c, bytes_of(line), next - 1) : -ENOMEM;
 }
 
 static void ask_history(struct call *c)
@@ -123,18 +150,31 @@ static void begin(struct call *c, uint64_t last)
 {
 	struct watch *w = c->data;
 
-	/* A number of the future is of another store, an older one: nothing is skipped. */
-	if (w->from_now || w->sent > last)
+	if (w->from_now)
 		w->sent = last;
 	w->from_now = false;
 	c->streaming = true;
 	http_stream_begin(c->request, 200, "application/x-ndjson");
 }
 
+/* All that was found. 0, 1 no room for more now, or negative errno. */
+static int write_history(struct call *c, const struct store_list_changes *l)
+{
+	struct watch *w = c->data;
+	uint64_t next = gap_end(w, l);
+	int r = next ? write_gap(c, next) : 0;
+
+	for (size_t i = 0; r == 0 && i < l->n_changes; i++)
+		if (l->changes[i].seq > w->sent)
+			r = write_change(c, &l->changes[i]);
+	return r;
+}
+
 static void on_history(struct call *c)
 {
 	const struct store_list_changes *l = &c->ask.list_changes;
 	struct watch *w = c->data;
+	int r;
 
 	if (c->answered || !c->request)
 		return;
@@ -144,23 +184,17 @@ static void on_history(struct call *c)
 	}
 	if (!c->streaming)
 		begin(c, l->last);
-	for (size_t i = 0; i < l->n_changes; i++) {
-		int r;
-
-		if (l->changes[i].seq <= w->sent)
-			continue;
-		r = write_change(c, &l->changes[i]);
-		if (r < 0) {
-			call_error(c, 503, "the peer is gone or memory is short");
-			return;
-		}
-		if (r > 0) {
-			breathe(c);
-			return;
-		}
+	r = write_history(c, l);
+	if (r < 0) {
+		call_error(c, 503, "the peer is gone or memory is short");
+		return;
+	}
+	if (r > 0) {
+		breathe(c);
+		return;
 	}
 	if (l->n_changes == 0 && w->sent < l->last)
-		w->sent = l->last; /* what was there is pruned */
+		w->sent = l->last; /* the jobs of what was there are forgotten */
 	w->live = w->sent >= l->last && w->sent >= w->newest;
 	if (!w->live)
 		ask_history(c);

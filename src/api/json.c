@@ -152,6 +152,9 @@ static void put_job(struct object *o, const struct store_job *j)
 	put(o, "updated", json_of_time(j->updated_usec));
 	put(o, "expected", json_of_time(j->expected_usec));
 	put(o, "confirmed", json_of_time(j->confirmed_usec));
+	put(o, "next_ask", json_of_time(j->ask_at_usec));
+	put(o, "asked", of_count(j->asked));
+	put(o, "ask_error", of_string(j->ask_error));
 	put(o, "deliveries", of_count(j->deliveries));
 	put(o, "public_url", of_string(j->public_url));
 	put(o, "size_bytes", of_int_or_null(j->size_bytes));
@@ -204,5 +207,17 @@ json_t *json_of_change(const struct store_change *c, const char *store_name)
 		put(&o, "run", json_of_run(&c->run, store_name, false));
 	else
 		put(&o, "job", json_of_job(&c->job));
+	return object_take(&o);
+}
+
+json_t *json_of_gap(uint64_t after, uint64_t next)
+{
+	struct object o = object_new();
+
+	put(&o, "seq", of_count(next - 1));
+	put(&o, "time", json_of_time(clock_wall_usec()));
+	put(&o, "gap",
+		json_pack("{s:I, s:I}", "after", (json_int_t)after, "next",
+			(json_int_t)next));
 	return object_take(&o);
 }

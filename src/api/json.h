@@ -24,6 +24,9 @@ json_t *json_of_job_in_full(const struct store_job *j, const struct config *conf
 	const char *store_name) MUST_CHECK;
 json_t *json_of_run(
 	const struct store_run *r, const char *store_name, bool with_output) MUST_CHECK;
+/* {"seq", "time", "gap": {"after", "next"}}: what happened behind `after` and before
+ * `next` is not kept any more, or never was. */
+json_t *json_of_gap(uint64_t after, uint64_t next) MUST_CHECK;
 json_t *json_of_change(const struct store_change *c, const char *store_name) MUST_CHECK;
 
 #endif

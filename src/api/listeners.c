@@ -17,7 +17,9 @@
 /* Takes fd over, also on failure. */
 static int add(struct listeners *l, int kind, int fd, bool inherited)
 {
-	struct http_server *server = kind == DOOR_CONTROL ? l->control : l->public;
+	struct http_server *server = kind == DOOR_CONTROL  ? l->control
+				     : kind == DOOR_STATUS ? l->status
+							   : l->public;
 
 	struct listener *list = reallocarray(l->list, l->size + 1, sizeof(*list));
 	char *name = list ? listen_name(fd) : NULL;
@@ -40,24 +42,6 @@ static bool has(const struct listeners *l, int kind)
 	return false;
 }
 
-static int take_over(struct listeners *l)
-{
-	CLEANUP(freep) struct listen_socket *sockets = NULL;
-	size_t n = 0;
-
-	int r = listen_inherited(&sockets, &n);
-	for (size_t i = 0; i < n; i++) {
-		int kind = sockets[i].kind == LISTEN_CONTROL ? DOOR_CONTROL
-			   : sockets[i].kind == LISTEN_TLS   ? DOOR_TLS
-							     : DOOR_PUBLIC;
-		if (r == 0)
-			r = add(l, kind, sockets[i].fd, true);
-		else
-			close(sockets[i].fd);
-	}
-	return r;
-}
-
 static int open_one(
 	struct listeners *l, int kind, const char *address, mode_t mode, char **ret_error)
 {
@@ -70,12 +54,15 @@ static int open_one(
 static int open_all(struct listeners *l, const struct config *c, char **ret_error)
 {
 	bool public_given = has(l, DOOR_PUBLIC), tls_given = has(l, DOOR_TLS);
+	bool status_given = has(l, DOOR_STATUS);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && !public_given && i < c->listen.size; i++)
 		r = open_one(l, DOOR_PUBLIC, c->listen.list[i], 0666, ret_error);
 	for (size_t i = 0; r == 0 && !tls_given && i < c->listen_tls.size; i++)
 		r = open_one(l, DOOR_TLS, c->listen_tls.list[i], 0666, ret_error);
+	for (size_t i = 0; r == 0 && !status_given && i < c->status_listen.size; i++)
+		r = open_one(l, DOOR_STATUS, c->status_listen.list[i], 0666, ret_error);
 	if (r == 0 && !has(l, DOOR_CONTROL))
 		r = open_one(l, DOOR_CONTROL, c->control_socket, 0660, ret_error);
 	return r;
@@ -109,46 +96,129 @@ static int load_tls(const struct config *c, struct ssl_ctx_st **ret,
 }
 
 /* Descriptors that connections must leave to the rest: hooks' pipes, the store, the log. */
-#define DESCRIPTORS_KEPT     64
-#define DESCRIPTORS_PER_HOOK 8
+#define DESCRIPTORS_KEPT      64
+#define DESCRIPTORS_PER_HOOK  8
+#define STATUS_BODY_MAX_BYTES (64u << 10)
 
-/* No more connections than there are descriptors for: a flood must not keep hooks from starting. */
-static void clamp_connections(struct config_limits *limits, unsigned n_hooks)
+/*
+ * No more connections than there are descriptors for: a flood must not keep hooks from starting.
+ * A fifth of what there is belongs to the status listeners, where there are any.
+ */
+static void clamp_connections(
+	struct config_limits *public, struct config_limits *status, unsigned n_hooks)
 {
 	struct rlimit have;
 	uint64_t kept = DESCRIPTORS_KEPT + (uint64_t)n_hooks * DESCRIPTORS_PER_HOOK;
+	uint64_t others = status ? status->max_connections : 0;
 
 	if (getrlimit(RLIMIT_NOFILE, &have) < 0 ||
-		limits->max_connections + kept <= have.rlim_cur)
+		public->max_connections + others + kept <= have.rlim_cur)
 		return;
 	uint64_t room = have.rlim_cur > 2 * kept ? have.rlim_cur - kept
 						 : have.rlim_cur / 2;
+	if (status) {
+		status->max_connections = room / 5 ? room / 5 : 1;
+		room -= room / 5;
+	}
 	log_event(LOG_CONFIG_WARNING, NULL,
 		"MaxConnections=%llu is lowered to %llu: there are %llu descriptors "
 		"(LimitNOFILE=)",
-		(unsigned long long)limits->max_connections, (unsigned long long)room,
+		(unsigned long long)public->max_connections, (unsigned long long)room,
 		(unsigned long long)have.rlim_cur);
-	limits->max_connections = room;
-	if (limits->max_connections_per_address > room)
-		limits->max_connections_per_address = room;
+	public->max_connections = room;
+	if (public->max_connections_per_address > room)
+	public->max_connections_per_address = room;
+}
+
+static uint64_t quarter(uint64_t n)
+{
+	return n / 4 ? n / 4 : 1;
+}
+
+/* As hard as the public ones, with room for a quarter as many; what initiates an upload is short. */
+static struct config_limits limits_of_status(const struct config *c)
+{
+	struct config_limits l = c->limits;
+
+	l.max_connections = quarter(l.max_connections);
+	if (l.max_body_bytes > STATUS_BODY_MAX_BYTES)
+		l.max_body_bytes = STATUS_BODY_MAX_BYTES;
+	return l;
 }
 
 static int configure(struct listeners *l, const struct config *c)
 {
 	/* The control socket is for people with the permission: no proxies, ample limits. */
 	struct config_limits public = c->limits, control = c->limits;
+	struct config_limits status = limits_of_status(c);
 	const struct cidr_list none = {0};
 
 	control.max_connections_per_address = control.max_connections;
 	control.max_requests_per_connection = UINT32_MAX;
-	clamp_connections(&public, c->max_concurrent);
+	bool served = has(l, DOOR_STATUS) || c->status_listen.size > 0;
+	clamp_connections(&public, served ? &status : NULL, c->max_concurrent);
+	if (status.max_connections_per_address > quarter(status.max_connections))
+		status.max_connections_per_address = quarter(status.max_connections);
 	int r = http_server_configure(
 		l->public, &public, &c->trusted_proxy, c->proxy_protocol);
+	if (r == 0)
+		r = http_server_configure(
+			l->status, &status, &c->trusted_proxy, c->proxy_protocol);
 	return r < 0 ? r : http_server_configure(l->control, &control, &none, false);
 }
 
-int listeners_open(
-	struct listeners *l, struct flow *flow, struct control *control, char **ret_error)
+/* A socket that is handed over asks for no StatusListen=, so no configuration was refused for it:
+ * nobody is served without a source and a key. 0, or -EINVAL with *ret_error. */
+static int check_status(
+	const struct listeners *l, const struct config *c, char **ret_error)
+{
+	const struct source *s = c->status_served;
+
+	for (size_t i = 0; i < l->size; i++) {
+		const struct listener *door = &l->list[i];
+
+		if (door->kind != DOOR_STATUS || !door->inherited ||
+			(s && c->public_url && (c->n_status_keys > 0 || s->api_key)))
+			continue;
+		*ret_error = text_format("callbackd-status.socket needs %s",
+			!s ? "one source with UploadURL=, or StatusSource="
+			: !c->public_url
+				? "PublicURL="
+				: "StatusKeyFile=, or APIKeyFile= of its source");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int door_of(enum listen_kind kind)
+{
+	switch (kind) {
+	case LISTEN_TLS: return DOOR_TLS;
+	case LISTEN_CONTROL: return DOOR_CONTROL;
+	case LISTEN_STATUS: return DOOR_STATUS;
+	default: return DOOR_PUBLIC;
+	}
+}
+
+static int take_over(struct listeners *l, const struct config *c)
+{
+	CLEANUP(freep) struct listen_socket *sockets = NULL;
+	size_t n = 0;
+
+	int r = listen_inherited(&sockets, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0)
+			r = add(l, door_of(sockets[i].kind), sockets[i].fd, true);
+		else
+			close(sockets[i].fd);
+	}
+	/* Only now it is known that there are status listeners to share with. */
+	return r == 0 && has(l, DOOR_STATUS) && !c->status_listen.size ? configure(l, c)
+								       : r;
+}
+
+int listeners_open(struct listeners *l, struct flow *flow, struct control *control,
+	struct dropin *dropin, char **ret_error)
 {
 	struct http_options public_options = {
 		.base = flow->base, .handler = &public_handler, .arg = flow};
@@ -156,12 +226,17 @@ int listeners_open(
 		.handler = &control_handler,
 		.arg = control,
 		.long_poll = true};
+	struct http_options status_options = {.base = flow->base,
+		.handler = &dropin_handler,
+		.arg = dropin,
+		.long_poll = true};
 	struct ssl_ctx_st *tls = NULL;
 	int r;
 
 	*ret_error = NULL;
 	if ((r = http_server_new(&l->public, &public_options)) < 0 ||
 		(r = http_server_new(&l->control, &control_options)) < 0 ||
+		(r = http_server_new(&l->status, &status_options)) < 0 ||
 		(r = configure(l, flow->config)) < 0 ||
 		(r = load_tls(flow->config, &tls, &l->certificate_expires_usec,
 			 ret_error)) < 0)
@@ -170,12 +245,15 @@ int listeners_open(
 		http_server_set_tls(l->public, tls);
 		SSL_CTX_free(tls);
 	}
-	if ((r = take_over(l)) < 0 || (r = open_all(l, flow->config, ret_error)) < 0)
+	if ((r = take_over(l, flow->config)) < 0 ||
+		(r = check_status(l, flow->config, ret_error)) < 0 ||
+		(r = open_all(l, flow->config, ret_error)) < 0)
 		return r;
 	for (size_t i = 0; i < l->size; i++)
 		log_event(LOG_LISTENING, NULL, "Listening on %s%s%s", l->list[i].name,
 			l->list[i].kind == DOOR_TLS       ? " (TLS)"
 			: l->list[i].kind == DOOR_CONTROL ? " (control)"
+			: l->list[i].kind == DOOR_STATUS  ? " (status)"
 							  : "",
 			l->list[i].inherited ? ", handed over" : "");
 	return 0;
@@ -194,11 +272,13 @@ static bool same_words(const struct words *a, const struct words *b)
 int listeners_reconfigure(struct listeners *l, const struct config *old,
 	const struct config *c, char **ret_warning, char **ret_error)
 {
-	struct ssl_ctx_st *tls;
-	int64_t expires_usec;
+	struct ssl_ctx_st *tls = NULL;
+	int64_t expires_usec = 0;
 
 	*ret_warning = *ret_error = NULL;
-	int r = load_tls(c, &tls, &expires_usec, ret_error);
+	int r = check_status(l, c, ret_error);
+	if (r == 0)
+		r = load_tls(c, &tls, &expires_usec, ret_error);
 	if (r < 0)
 		return r;
 	r = configure(l, c);
@@ -211,17 +291,30 @@ int listeners_reconfigure(struct listeners *l, const struct config *old,
 	SSL_CTX_free(tls);
 	if (r == 0 && (!same_words(&old->listen, &c->listen) ||
 			      !same_words(&old->listen_tls, &c->listen_tls) ||
+			      !same_words(&old->status_listen, &c->status_listen) ||
 			      strcmp(old->control_socket, c->control_socket) != 0 ||
 			      strcmp(old->state_directory, c->state_directory) != 0))
 		*ret_warning = text_format(
-			"Listen=, ListenTLS=, ControlSocket= and "
+			"Listen=, ListenTLS=, StatusListen=, ControlSocket= and "
 			"StateDirectory= keep their values until the next start");
 	return r;
 }
 
+static void on_one_drained(void *arg)
+{
+	struct listeners *l = arg;
+
+	if (--l->undrained == 0)
+		l->on_drained(l->drained_arg);
+}
+
 void listeners_drain(struct listeners *l, void (*on_drained)(void *arg), void *arg)
 {
-	http_server_drain(l->public, on_drained, arg);
+	l->on_drained = on_drained;
+	l->drained_arg = arg;
+	l->undrained = 2;
+	http_server_drain(l->public, on_one_drained, l);
+	http_server_drain(l->status, on_one_drained, l);
 }
 
 void listeners_drain_control(
@@ -237,6 +330,7 @@ void listeners_close(struct listeners *l)
 {
 	http_server_free(l->public);
 	http_server_free(l->control);
+	http_server_free(l->status);
 	for (size_t i = 0; i < l->size; i++) {
 		struct listener *door = &l->list[i];
 		/* Ours to remove; a handed-over one belongs to its socket unit. */
@@ -250,7 +344,7 @@ void listeners_close(struct listeners *l)
 
 json_t *listeners_json(const struct listeners *l)
 {
-	static const char *const kinds[] = {"public", "tls", "control"};
+	static const char *const kinds[] = {"public", "tls", "control", "status"};
 	json_t *list = json_array();
 
 	for (size_t i = 0; list && i < l->size; i++)
@@ -276,7 +370,7 @@ char *listeners_own_url(const struct listeners *l, char **ret_unix)
 	*ret_unix = NULL;
 	for (size_t i = 0; i < l->size; i++) {
 		const struct listener *door = &l->list[i];
-		if (door->kind == DOOR_CONTROL)
+		if (door->kind == DOOR_CONTROL || door->kind == DOOR_STATUS)
 			continue;
 		if (door->name[0] == '/') {
 			*ret_unix = bytes_dup(bytes_of(door->name));

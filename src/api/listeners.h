@@ -1,39 +1,44 @@
 /*
- * The doors: the public listeners and the control socket, opened from the configuration or taken
+ * The doors: the public listeners, the control socket and the status listeners, opened from the configuration or taken
  * over from systemd, where a handed-over name replaces the configured ones of its kind.
  */
 #ifndef API_LISTENERS_H
 #define API_LISTENERS_H
 
 #include "api/control.h"
+#include "api/dropin.h"
 
 #include <jansson.h>
 
 struct listeners {
-	struct http_server *public, *control;
+	struct http_server *public, *control, *status;
 	struct listener {
-		enum { DOOR_PUBLIC, DOOR_TLS, DOOR_CONTROL } kind;
+		enum { DOOR_PUBLIC, DOOR_TLS, DOOR_CONTROL, DOOR_STATUS } kind;
 		char *name; /* its address as text */
 		bool inherited;
 	} * list;
 	size_t size;
 	int64_t certificate_expires_usec; /* 0 = no TLS */
+	/* Of listeners_drain(). */
+	unsigned undrained;
+	void (*on_drained)(void *arg);
+	void *drained_arg;
 };
 
 /*
  * Opens all; nothing is accepted before the loop runs. 0; -EINVAL: a certificate or key is not
- * usable (exit 78); another negative errno: the system refused (exit 71). *ret_error is one line,
+ * usable, or a status socket is handed over and no source can be served on it (exit 78); another negative errno: the system refused (exit 71). *ret_error is one line,
  * owned by the caller. listeners_close() in every case.
  */
 int listeners_open(struct listeners *l, struct flow *flow, struct control *control,
-	char **ret_error) MUST_CHECK;
+	struct dropin *dropin, char **ret_error) MUST_CHECK;
 /*
  * A new configuration: limits, proxies, certificate. Addresses stay until the next start; what
  * differs is said in *ret_warning (owned, may stay NULL). As above; on failure the old one serves on.
  */
 int listeners_reconfigure(struct listeners *l, const struct config *old,
 	const struct config *c, char **ret_warning, char **ret_error) MUST_CHECK;
-/* Public: no new connections, requests in flight are answered, then on_drained. */
+/* Public and status: no new connections, requests in flight are answered, then on_drained. */
 void listeners_drain(struct listeners *l, void (*on_drained)(void *arg), void *arg);
 /* The same for the control socket, when nobody is to be told 503 there any more. */
 void listeners_drain_control(

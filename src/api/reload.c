@@ -2,6 +2,7 @@
 #include "api/reload.h"
 
 #include "base/text.h"
+#include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "io/conffile.h"
 #include "io/log.h"
@@ -18,6 +19,7 @@ static void swap_config(struct flow *flow, struct config *config)
 	store_set_limits(flow->store, config->retention_usec, config->min_free_bytes);
 	log_set_level(flow->verbose ? LOG_DEBUG : config->log_level);
 	dispatch_refresh(flow->dispatch);
+	ask_refresh(flow->ask);
 	config_unref(old);
 }
 

@@ -11,7 +11,7 @@ static const char alphabet_base64[] =
 static const char alphabet_base64url[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static int hex_value(char c)
+int codec_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -29,8 +29,8 @@ ptrdiff_t codec_hex_decode(struct bytes text, unsigned char *out, size_t room)
 	if (text.size / 2 > room)
 		return -ENOSPC;
 	for (size_t i = 0; i < text.size / 2; i++) {
-		int high = hex_value(text.data[2 * i]),
-		    low = hex_value(text.data[2 * i + 1]);
+		int high = codec_hex_digit(text.data[2 * i]),
+		    low = codec_hex_digit(text.data[2 * i + 1]);
 		if (high < 0 || low < 0)
 			return -EINVAL;
 		out[i] = (unsigned char)(high << 4 | low);
@@ -103,8 +103,8 @@ ptrdiff_t codec_percent_decode(
 		if (c == '%') {
 			if (text.size - i < 3)
 				return -EINVAL;
-			int high = hex_value(text.data[i + 1]);
-			int low = hex_value(text.data[i + 2]);
+			int high = codec_hex_digit(text.data[i + 1]);
+			int low = codec_hex_digit(text.data[i + 2]);
 			if (high < 0 || low < 0)
 				return -EINVAL;
 			c = (char)(high << 4 | low);

@@ -24,6 +24,9 @@ ptrdiff_t codec_base64url_decode(
 ptrdiff_t codec_percent_decode(
 	struct bytes text, bool plus_is_space, char *out, size_t room) MUST_CHECK;
 
+/* What one hex digit is worth, of either case; -1 when it is none. */
+int codec_hex_digit(char c);
+
 /* Encoders return a NUL-terminated string owned by the caller, NULL when memory is short.
  */
 char *codec_hex_encode(const void *data, size_t size) MUST_CHECK;

@@ -28,6 +28,19 @@ size_t utf8_char(struct bytes b, uint32_t *ret_code_point)
 	return length;
 }
 
+size_t utf8_put(uint32_t code_point, char out[static UTF8_CHAR_MAX])
+{
+	if (code_point < 0x80) {
+		out[0] = (char)code_point;
+		return 1;
+	}
+	size_t n = code_point < 0x800 ? 2 : code_point < 0x10000 ? 3 : 4;
+	for (size_t i = n - 1; i > 0; i--, code_point >>= 6)
+		out[i] = (char)(0x80 | (code_point & 0x3f));
+	out[0] = (char)((0xf00u >> n & 0xff) | code_point);
+	return n;
+}
+
 bool utf8_valid(struct bytes b)
 {
 	uint32_t code_point;

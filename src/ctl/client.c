@@ -24,6 +24,7 @@ struct question {
 	struct text answer;
 	void (*on_answer)(void *arg, const struct client_answer *a);
 	void (*on_line)(void *arg, struct bytes line);
+	void (*on_end)(void *arg, CURLcode code); /* a transfer: `easy` is not ours */
 	void *arg;
 };
 
@@ -31,6 +32,10 @@ struct client {
 	char *socket;
 	CURLM *multi;
 	LIST_HEAD(, question) questions;
+	LIST_HEAD(, client_timer) timers;
+	int fd; /* client_listen() */
+	void (*on_readable)(void *arg);
+	void *readable_arg;
 	bool stopped;
 };
 
@@ -41,6 +46,8 @@ int client_new(struct client **ret, const char *socket)
 	if (!c)
 		return -ENOMEM;
 	LIST_INIT(&c->questions);
+	LIST_INIT(&c->timers);
+	c->fd = -1;
 	c->socket = strdup(socket);
 	c->multi = curl_multi_init();
 	if (!c->socket || !c->multi) {
@@ -56,7 +63,8 @@ static void destroy(struct client *c, struct question *q)
 	LIST_REMOVE(q, entry);
 	if (q->easy) {
 		curl_multi_remove_handle(c->multi, q->easy);
-		curl_easy_cleanup(q->easy);
+		if (!q->on_end)
+			curl_easy_cleanup(q->easy);
 	}
 	curl_slist_free_all(q->headers);
 	free(q->body);
@@ -110,14 +118,10 @@ static void hand_on_lines(struct question *q)
 static size_t on_body(char *data, size_t one, size_t n, void *arg)
 {
 	struct question *q = arg;
-	long status = 0;
 
 	text_add(&q->answer, (struct bytes){data, one * n});
 	if (q->answer.failed || q->answer.size > ANSWER_MAX_BYTES)
 		return 0;
-	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (q->on_line && status == 200)
-		hand_on_lines(q);
 	return one * n;
 }
 
@@ -182,6 +186,40 @@ int client_begin(struct client *c, const char *method, const char *path,
 	return 0;
 }
 
+int client_begin_stream(struct client *c, const char *path,
+	void (*on_line)(void *arg, struct bytes line),
+	void (*on_answer)(void *arg, const struct client_answer *a), void *arg)
+{
+	struct question *q;
+	int r = begin(c, "GET", path, NULL, &q);
+
+	if (r < 0)
+		return r;
+	q->on_line = on_line;
+	q->on_answer = on_answer;
+	q->arg = arg;
+	return 0;
+}
+
+int client_transfer(
+	struct client *c, CURL *easy, void (*on_end)(void *arg, CURLcode code), void *arg)
+{
+	struct question *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return -ENOMEM;
+	LIST_INSERT_HEAD(&c->questions, q, entry);
+	q->easy = easy;
+	q->on_end = on_end;
+	q->arg = arg;
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, q);
+	if (curl_multi_add_handle(c->multi, easy)) {
+		destroy(c, q);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 /* libcurl only says that it could not connect: the kernel says why. */
 static int connect_errno(const char *path)
 {
@@ -230,6 +268,14 @@ static void finish(struct client *c, struct question *q, CURLcode code)
 {
 	struct client_answer a = {0};
 
+	if (q->on_end) {
+		void (*on_end)(void *arg, CURLcode code) = q->on_end;
+		void *arg = q->arg;
+
+		destroy(c, q); /* it may free the handle */
+		on_end(arg, code);
+		return;
+	}
 	if (code == CURLE_OK) {
 		curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &a.status);
 		if (q->answer.size)
@@ -242,6 +288,22 @@ static void finish(struct client *c, struct question *q, CURLcode code)
 	q->on_answer(q->arg, &a);
 	client_answer_fini(&a);
 	destroy(c, q);
+}
+
+/* Not as they come: within its own callbacks libcurl lets nothing be begun. */
+static void hand_on_all(struct client *c)
+{
+	struct question *q;
+
+	LIST_FOREACH (q, &c->questions, entry) {
+		long status = 0;
+
+		if (!q->on_line || q->answer.size == 0)
+			continue;
+		curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &status);
+		if (status == 200)
+			hand_on_lines(q);
+	}
 }
 
 /* true: some ended, and what they began has to be started first. */
@@ -264,23 +326,85 @@ static bool finish_all(struct client *c)
 	return any;
 }
 
+void client_timer_set(struct client *c, struct client_timer *t, uint64_t mono_usec)
+{
+	client_timer_stop(t);
+	t->at_usec = mono_usec ? mono_usec : 1;
+	LIST_INSERT_HEAD(&c->timers, t, entry);
+}
+
+void client_timer_stop(struct client_timer *t)
+{
+	if (t->at_usec)
+		LIST_REMOVE(t, entry);
+	t->at_usec = 0;
+}
+
+void client_listen(struct client *c, int fd, void (*on_readable)(void *arg), void *arg)
+{
+	c->fd = fd;
+	c->on_readable = on_readable;
+	c->readable_arg = arg;
+}
+
+static struct client_timer *first_timer(const struct client *c)
+{
+	struct client_timer *t, *first = NULL;
+
+	LIST_FOREACH (t, &c->timers, entry)
+		if (!first || t->at_usec < first->at_usec)
+			first = t;
+	return first;
+}
+
+/* One at a time: it may set, stop or free others. */
+static bool ring(struct client *c)
+{
+	struct client_timer *t = first_timer(c);
+
+	if (c->stopped || !t || t->at_usec > clock_mono_usec())
+		return false;
+	client_timer_stop(t);
+	t->on_time(t->arg);
+	return true;
+}
+
+/* Until something comes or `until_usec`. A transfer that is under way has its own times:
+ * libcurl knows them. */
+static bool wait_for_more(struct client *c, uint64_t until_usec)
+{
+	struct curl_waitfd fd = {.fd = c->fd, .events = CURL_WAIT_POLLIN};
+	uint64_t now = clock_mono_usec();
+	int msec = 60000;
+
+	if (until_usec <= now)
+		msec = 0;
+	else if (until_usec - now < (uint64_t)msec * 1000)
+		msec = (int)((until_usec - now + 999) / 1000);
+	if (curl_multi_poll(c->multi, &fd, c->fd >= 0 ? 1 : 0, msec, NULL) != CURLM_OK)
+		return false;
+	if (c->fd >= 0 && fd.revents)
+		c->on_readable(c->readable_arg);
+	return true;
+}
+
 void client_loop(struct client *c, uint64_t until_usec)
 {
 	c->stopped = false;
 	while (!c->stopped) {
-		uint64_t now;
-		int running, wait_msec = 60000;
+		const struct client_timer *t;
+		int running;
 
 		if (curl_multi_perform(c->multi, &running) != CURLM_OK)
 			return;
-		if (finish_all(c))
+		hand_on_all(c);
+		if (finish_all(c) || ring(c))
 			continue;
-		now = clock_mono_usec();
-		if (running == 0 || now >= until_usec)
+		t = first_timer(c);
+		if ((running == 0 && !t) || clock_mono_usec() >= until_usec)
 			return;
-		if (until_usec - now < (uint64_t)wait_msec * 1000)
-			wait_msec = (int)((until_usec - now + 999) / 1000);
-		if (curl_multi_poll(c->multi, NULL, 0, wait_msec, NULL) != CURLM_OK)
+		if (!wait_for_more(
+			    c, t && t->at_usec < until_usec ? t->at_usec : until_usec))
 			return;
 	}
 }
@@ -290,19 +414,32 @@ void client_stop(struct client *c)
 	c->stopped = true;
 }
 
-static void on_only_answer(void *arg, const struct client_answer *a)
+static void keep(struct client_answer *ret, const struct client_answer *a)
 {
-	struct client_answer *ret = arg;
-
 	*ret = *a;
 	json_incref(ret->json);
+}
+
+struct only {
+	struct client *client;
+	struct client_answer *ret;
+};
+
+static void on_only_answer(void *arg, const struct client_answer *a)
+{
+	struct only *o = arg;
+
+	keep(o->ret, a);
+	client_stop(o->client);
 }
 
 void client_ask(struct client *c, const char *method, const char *path,
 	const json_t *body, struct client_answer *ret)
 {
+	struct only o = {c, ret};
+
 	memset(ret, 0, sizeof(*ret));
-	if (client_begin(c, method, path, body, on_only_answer, ret) < 0)
+	if (client_begin(c, method, path, body, on_only_answer, &o) < 0)
 		no_memory(ret);
 	else
 		client_loop(c, UINT64_MAX);
@@ -325,7 +462,7 @@ static void on_stream_end(void *arg, const struct client_answer *a)
 {
 	struct stream *s = arg;
 
-	on_only_answer(s->ret, a);
+	keep(s->ret, a);
 }
 
 void client_stream(struct client *c, const char *path,
@@ -333,15 +470,10 @@ void client_stream(struct client *c, const char *path,
 	struct client_answer *ret)
 {
 	struct stream s = {on_line, arg, ret};
-	struct question *q;
 
 	memset(ret, 0, sizeof(*ret));
-	if (begin(c, "GET", path, NULL, &q) < 0) {
+	if (client_begin_stream(c, path, on_stream_line, on_stream_end, &s) < 0)
 		no_memory(ret);
-		return;
-	}
-	q->arg = &s;
-	q->on_line = on_stream_line;
-	q->on_answer = on_stream_end;
-	client_loop(c, UINT64_MAX);
+	else
+		client_loop(c, UINT64_MAX);
 }

@@ -35,6 +35,22 @@ static int change(struct ctl *ctl, const char *method, const char *path, json_t 
 	return r;
 }
 
+static void complain_which(const char *id, const json_t *sources)
+{
+	struct text t = TEXT_EMPTY;
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(sources, i, s)
+	{
+		text_adds(&t, i ? ", " : "");
+		text_add_escaped(&t, bytes_of(ctl_text(s, "name")), 64);
+	}
+	ctl_complain("%s: of which source? Say SOURCE/ID; the sources: %s",
+		ctl_escape(id), t.size ? t.data : "none");
+	text_fini(&t);
+}
+
 /* A job that is not known needs a source: the only one there is, or the one named. */
 static int only_source(struct ctl *ctl, struct name *n)
 {
@@ -45,12 +61,21 @@ static int only_source(struct ctl *ctl, struct name *n)
 	sources = json_object_get(a.json, "sources");
 	if (r == 0 && json_array_size(sources) == 1) {
 		n->source = strdup(ctl_text(json_array_get(sources, 0), "name"));
+		r = n->source ? 0 : ctl_no_memory();
 	} else if (r == 0) {
-		ctl_complain("%s: of which source? Say SOURCE/ID", ctl_escape(n->id));
+		complain_which(n->id, sources);
 		r = CTL_USAGE;
 	}
 	client_answer_fini(&a);
 	return r;
+}
+
+/* The source that knows a job of this id, else the only one there is. */
+static int likely_source(struct ctl *ctl, struct name *n)
+{
+	int r = name_look(ctl, n);
+
+	return r == 0 && !n->source ? only_source(ctl, n) : r;
 }
 
 int cmd_expect(struct ctl *ctl, const struct ctl_args *args)
@@ -65,7 +90,7 @@ int cmd_expect(struct ctl *ctl, const struct ctl_args *args)
 		return r;
 	r = name_read(ctl, args->operands[0], &name);
 	if (r == 0 && !name.source)
-		r = only_source(ctl, &name);
+		r = likely_source(ctl, &name);
 	if (r == 0) {
 		path = name_path(&name);
 		r = change(ctl, "PUT", path,

@@ -7,11 +7,12 @@
 
 #define LIMIT_DEFAULT 100
 
-enum { LIST_SOURCE, LIST_OUTCOME, LIST_SINCE, LIST_LIMIT };
+enum { LIST_SOURCE, LIST_OUTCOME, LIST_SINCE, LIST_EXPECTED, LIST_LIMIT };
 const struct ctl_option cmd_list_options[] = {
 	{"source", "SOURCE", "only jobs of this source"},
 	{"outcome", "OUTCOME", "pending, success, error, canceled, lost or unreadable"},
 	{"since", "TIME", "updated since then: RFC 3339, or a span such as 1h ago"},
+	{"expected", NULL, "only what is expected and not over, with how long it is"},
 	{"limit", "N", "at most so many (100)"},
 	{0},
 };
@@ -28,7 +29,15 @@ struct listing {
 	struct ctl *ctl;
 	struct table table;
 	void (*add)(struct table *t, const json_t *item);
+	bool (*takes)(const json_t *item); /* NULL: all */
 };
+
+static bool takes(void *arg, const json_t *item)
+{
+	const struct listing *l = arg;
+
+	return !l->takes || l->takes(item);
+}
 
 static void on_item(void *arg, const json_t *item)
 {
@@ -49,7 +58,7 @@ static int print(struct listing *l, const struct text *path, const char *key,
 	if (r == 0 && path->failed)
 		r = ctl_no_memory();
 	if (r == 0)
-		r = pages_each(l->ctl, path->data, key, limit, on_item, l);
+		r = pages_each(l->ctl, path->data, key, limit, takes, on_item, l);
 	if (r == 0 && !l->ctl->json && table_print(&l->table, stdout) == -ENOMEM)
 		r = ctl_no_memory();
 	table_fini(&l->table);
@@ -69,18 +78,40 @@ static void add_job(struct table *t, const json_t *job)
 		(long long)json_integer_value(json_object_get(job, "deliveries")));
 }
 
+static void add_expected(struct table *t, const json_t *job)
+{
+	char since[CTL_AGE_SIZE];
+
+	table_add(t, ctl_age(job, "expected", since));
+	add_job(t, job);
+}
+
+static bool is_expected(const json_t *job)
+{
+	return json_is_string(json_object_get(job, "expected"));
+}
+
 int cmd_list(struct ctl *ctl, const struct ctl_args *args)
 {
 	static const char *const titles[] = {
-		"UPDATED", "SOURCE", "ID", "OUTCOME", "STATUS", "DELIVERIES"};
-	struct listing l = {.ctl = ctl, .add = add_job};
+		"EXPECTED", "UPDATED", "SOURCE", "ID", "OUTCOME", "STATUS", "DELIVERIES"};
+	bool expected = args->option[LIST_EXPECTED];
+	const char *outcome = args->option[LIST_OUTCOME];
+	struct listing l = {.ctl = ctl,
+		.add = expected ? add_expected : add_job,
+		.takes = expected ? is_expected : NULL};
 	struct text path = TEXT_EMPTY;
+	size_t first = expected ? 0 : 1;
 	int r;
 
-	table_init(&l.table, ARRAY_SIZE(titles), titles, ctl->color);
+	if (expected && outcome) {
+		ctl_complain("--expected is of pending jobs alone: not with --outcome");
+		return CTL_USAGE;
+	}
+	table_init(&l.table, ARRAY_SIZE(titles) - first, titles + first, ctl->color);
 	text_adds(&path, "/v1/jobs");
 	pages_query(&path, "source", args->option[LIST_SOURCE]);
-	pages_query(&path, "outcome", args->option[LIST_OUTCOME]);
+	pages_query(&path, "outcome", expected ? "pending" : outcome);
 	pages_query(&path, "since", args->option[LIST_SINCE]);
 	r = print(&l, &path, "jobs", args->option[LIST_LIMIT]);
 	text_fini(&path);

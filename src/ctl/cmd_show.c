@@ -1,4 +1,4 @@
-/* callbackctl show, watch: one job's whole story; everything as it happens. */
+/* callbackctl show: one job's whole story. */
 #include "base/codec.h"
 #include "base/text.h"
 #include "ctl/commands.h"
@@ -6,11 +6,6 @@
 #include "ctl/table.h"
 
 #include <errno.h>
-
-const struct ctl_option cmd_watch_options[] = {
-	{"after", "SEQ", "with what happened after this number (from now)"},
-	{0},
-};
 
 static void add_line(struct table *t, const char *name, const char *value)
 {
@@ -124,6 +119,20 @@ static void print_hooks(const struct ctl *ctl, const json_t *job)
 	print_table(&t);
 }
 
+/* While it is, how long it has been. */
+static void add_expected(struct table *t, const json_t *job)
+{
+	char time[CTL_TIME_SIZE], age[CTL_AGE_SIZE];
+
+	if (!ctl_is(job, "outcome", "pending")) {
+		add_time(t, "  expected", job, "expected");
+	} else if (json_is_string(json_object_get(job, "expected"))) {
+		table_add(t, "  expected");
+		table_addf(t, "%s (for %s)", ctl_time(job, "expected", time),
+			ctl_age(job, "expected", age));
+	}
+}
+
 static void print_job(const struct ctl *ctl, const json_t *job)
 {
 	const json_t *size = json_object_get(job, "size_bytes"), *run;
@@ -136,7 +145,7 @@ static void print_job(const struct ctl *ctl, const json_t *job)
 	add_line(&t, "  outcome", ctl_text(job, "outcome"));
 	table_add(&t, "  status");
 	table_add(&t, ctl_text(job, "status"));
-	add_time(&t, "  expected", job, "expected");
+	add_expected(&t, job);
 	add_time(&t, "  received", job, "received");
 	add_time(&t, "  confirmed", job, "confirmed");
 	add_time(&t, "  updated", job, "updated");
@@ -176,60 +185,5 @@ int cmd_show(struct ctl *ctl, const struct ctl_args *args)
 		print_job(ctl, a.json);
 	client_answer_fini(&a);
 	name_fini(&name);
-	return r;
-}
-
-static void on_line(void *arg, struct bytes line)
-{
-	const struct ctl *ctl = arg;
-	json_t *change = json_loadb(line.data, line.size, 0, NULL);
-	const json_t *job = json_object_get(change, "job");
-	const json_t *run = json_object_get(change, "run");
-	const json_t *o = run ? run : job;
-	const char *word = ctl_text(o, run ? "state" : "outcome");
-	const char *color = ctl->color ? table_color(word) : "";
-	char time[CTL_TIME_SIZE];
-
-	if (ctl->json && change) {
-		ctl_print_json(ctl, change);
-	} else if (o) {
-		printf("%s  %s/%s  %s%s%s", ctl_time(change, "time", time),
-			ctl_escape(ctl_text(o, "source")), ctl_escape(ctl_text(o, "id")),
-			color, ctl_escape(word), *color ? TABLE_COLOR_END : "");
-		if (run)
-			printf("  run %s  %s  attempt %lld\n",
-				ctl_escape(ctl_text(o, "run")),
-				ctl_escape(ctl_text(o, "hook")),
-				(long long)json_integer_value(
-					json_object_get(o, "attempt")));
-		else
-			printf("  %s\n", ctl_escape(ctl_text(o, "status")));
-		ctl_flush();
-	}
-	json_decref(change);
-}
-
-int cmd_watch(struct ctl *ctl, const struct ctl_args *args)
-{
-	CLEANUP(freep) char *path = NULL;
-	struct client_answer a;
-	uint64_t after = 0;
-	int r = args->option[0] ? ctl_number(args->option[0], "--after", &after) : 0;
-
-	if (r != 0)
-		return r;
-	path = args->option[0]
-		       ? text_format("/v1/watch?after=%llu", (unsigned long long)after)
-		       : strdup("/v1/watch");
-	if (!path)
-		return ctl_no_memory();
-	client_stream(ctl->client, path, on_line, ctl, &a);
-	if (a.failure == CLIENT_OK && a.status == 200) {
-		ctl_complain("the daemon ended the watch");
-		r = CTL_UNREACHABLE;
-	} else {
-		r = ctl_fail(&a, NULL);
-	}
-	client_answer_fini(&a);
 	return r;
 }

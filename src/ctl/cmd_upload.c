@@ -2,27 +2,34 @@
  * callbackctl upload: the daemon initiates (the API key is never seen here), the file goes
  * to the presigned URL, the callback says what became of it.
  *
- *   POST /v1/uploads ─► PUT upload_url ─► long poll ─► a line
+ *   file ─► sending (--jobs at a time) ─► waiting (all that are sent) ─► a line
+ *                                     └─► a line, with --detach
  */
 #include "base/clock.h"
+#include "base/text.h"
 #include "ctl/commands.h"
+#include "ctl/interrupt.h"
+#include "ctl/media.h"
 #include "ctl/mime.h"
-#include "ctl/put.h"
-#include "ctl/table.h"
+#include "ctl/progress.h"
+#include "ctl/sending.h"
+#include "ctl/uploaded.h"
 #include "ctl/waiting.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define MIME_TABLE "/etc/mime.types"
+#define JOBS_MAX  64
+#define TICK_USEC (200 * USEC_PER_MSEC)
 
 enum {
 	UP_TYPE,
 	UP_FILE_TYPE,
 	UP_OWNER,
 	UP_SOURCE,
+	UP_JOBS,
+	UP_DETACH,
 	UP_TIMEOUT,
 	UP_AUDIO_DURATION,
 	UP_VIDEO_DURATION,
@@ -30,29 +37,77 @@ enum {
 	UP_CA_FILE,
 };
 const struct ctl_option cmd_upload_options[] = {
-	{"content-type", "TYPE", "media type (by the file's name, from /etc/mime.types)"},
+	{"content-type", "TYPE", "media type (by the file's name)"},
 	{"file-type", "TYPE", "image, video, audio or other"},
 	{"owner", "OWNER", "whose it is (UploadOwner=)"},
 	{"source", "SOURCE", "the source to initiate at (the only one with UploadURL=)"},
+	{"jobs", "N", "so many files at a time (1)"},
+	{"detach", NULL, "do not wait for the callbacks"},
 	{"timeout", "SPAN", "at most so long in all; then the exit status is 124"},
-	{"audio-duration", "N", "seconds"},
-	{"video-duration", "N", "seconds"},
+	{"audio-duration", "N", "seconds (from WAV and MP4 files)"},
+	{"video-duration", "N", "seconds (from MP4 files)"},
 	{"video-bitrate", "N", "kbit/s"},
 	{"ca-file", "FILE", "authorities for the storage service's certificate"},
 	{0},
 };
 
-struct upload_file {
-	struct ctl *ctl;
-	const struct ctl_args *args;
+enum stage { FILE_LEFT, FILE_SENT, FILE_WAITS, FILE_OVER };
+
+struct file {
+	struct batch *batch;
 	const char *path;
-	bool named; /* one of several: its line begins with its name */
+	enum stage stage; /* FILE_SENT: on its way */
 	int fd;
-	uint64_t size_bytes, until_usec;
-	json_t *initiated;
+	uint64_t size_bytes;
+	json_t *request, *initiated;
+	struct sending *sending;
 };
 
-static bool add_number(json_t *o, const char *key, const char *text)
+struct batch {
+	struct ctl *ctl;
+	const struct ctl_args *args;
+	struct file *files;
+	size_t n, next, n_sent, n_left, jobs;
+	uint64_t until_usec, began_usec;
+	struct waiting *waiting;
+	int exit;
+	struct client_timer tick;
+	uint64_t sent_before; /* at the last look, and bytes a second */
+	double rate;
+};
+
+static void start(struct batch *b);
+
+/* ---- one file ---- */
+
+static void finish_file(struct file *f, int exit)
+{
+	struct batch *b = f->batch;
+
+	f->stage = FILE_OVER;
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
+	b->n_left--;
+	b->exit = ctl_worse(b->exit, exit);
+	if (b->n_left == 0)
+		client_stop(b->ctl->client);
+}
+
+static struct uploaded uploaded_of(const struct file *f)
+{
+	return (struct uploaded){f->path, f->batch->n > 1, f->size_bytes, f->initiated};
+}
+
+static bool add_number(json_t *o, const char *key, double n)
+{
+	return json_object_set_new(o, key,
+		       n == (double)(json_int_t)n ? json_integer((json_int_t)n)
+						  : json_real(n)) == 0;
+}
+
+/* What a person said; false: told. */
+static bool add_given(json_t *o, const char *key, const char *text)
 {
 	char *end;
 	double n;
@@ -64,245 +119,325 @@ static bool add_number(json_t *o, const char *key, const char *text)
 		ctl_complain("%s: not a number: %s", key, ctl_escape(text));
 		return false;
 	}
-	return json_object_set_new(o, key,
-		       n == (double)(json_int_t)n ? json_integer((json_int_t)n)
-						  : json_real(n)) == 0;
+	return add_number(o, key, n);
+}
+
+/* What the file says, to the millisecond, where nobody said it. */
+static void add_duration(json_t *o, const struct file *f, const char *type)
+{
+	const char *const *options = f->batch->args->option;
+	const char *kind = options[UP_FILE_TYPE] ? options[UP_FILE_TYPE] : type;
+	bool audio = strncmp(kind, "audio", 5) == 0, video = !strncmp(kind, "video", 5);
+	double seconds;
+
+	if (!(audio && !options[UP_AUDIO_DURATION]) &&
+		!(video && !options[UP_VIDEO_DURATION]))
+		return;
+	seconds = media_seconds_of(f->fd, f->size_bytes);
+	seconds = (double)(json_int_t)(seconds * 1000 + 0.5) / 1000;
+	if (seconds > 0)
+		(void)add_number(o,
+			audio ? "audio_duration_seconds" : "video_duration_seconds",
+			seconds);
 }
 
 /* NULL: told; a usage error. */
-static json_t *initiate_request(const struct upload_file *u)
+static json_t *initiate_request(const struct file *f)
 {
-	const char *const *o = u->args->option;
+	const char *const *o = f->batch->args->option;
 	CLEANUP(freep)
-	char *guessed = o[UP_TYPE] ? NULL : mime_type_of(u->path, MIME_TABLE);
+	char *guessed = o[UP_TYPE] ? NULL : mime_type_of(f->path, MIME_TYPES, MIME_GLOBS);
 	const char *type = o[UP_TYPE] ? o[UP_TYPE] : guessed;
 	json_t *json;
 
 	if (!type) {
 		ctl_complain(
 			"%s: its type cannot be told by its name: say --content-type",
-			ctl_escape(u->path));
+			ctl_escape(f->path));
 		return NULL;
 	}
 	json = json_pack("{s:s, s:s*, s:s*, s:s*, s:I}", "content_type", type,
 		"file_type", o[UP_FILE_TYPE], "owner", o[UP_OWNER], "source",
-		o[UP_SOURCE], "size_bytes", (json_int_t)u->size_bytes);
+		o[UP_SOURCE], "size_bytes", (json_int_t)f->size_bytes);
 	if (!json)
 		ctl_complain("the options are not UTF-8");
-	if (json && add_number(json, "audio_duration_seconds", o[UP_AUDIO_DURATION]) &&
-		add_number(json, "video_duration_seconds", o[UP_VIDEO_DURATION]) &&
-		add_number(json, "video_bitrate_kbps", o[UP_VIDEO_BITRATE]))
+	if (json && add_given(json, "audio_duration_seconds", o[UP_AUDIO_DURATION]) &&
+		add_given(json, "video_duration_seconds", o[UP_VIDEO_DURATION]) &&
+		add_given(json, "video_bitrate_kbps", o[UP_VIDEO_BITRATE])) {
+		add_duration(json, f, type);
 		return json;
+	}
 	json_decref(json);
 	return NULL;
 }
 
-static int open_file(struct upload_file *u)
+static int open_file(struct file *f, struct stat *ret)
 {
-	struct stat st;
+	const char *path = ctl_escape(f->path);
 
-	u->fd = open(u->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (u->fd < 0 || fstat(u->fd, &st) < 0) {
-		int error = errno;
-
-		ctl_complain("%s: %s", ctl_escape(u->path), strerror(error));
-		return error == EACCES || error == EPERM ? CTL_NO_ACCESS : CTL_UNKNOWN;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		ctl_complain("%s: not a regular file: its length has to be known",
-			ctl_escape(u->path));
+	if (!strcmp(f->path, "-")) {
+		ctl_complain(
+			"standard input cannot be uploaded: the upload is signed for "
+			"a length that has to be known first; name a file");
 		return CTL_USAGE;
 	}
-	u->size_bytes = (uint64_t)st.st_size;
+	f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (f->fd < 0 || fstat(f->fd, ret) < 0) {
+		int error = errno;
+
+		ctl_complain("%s: %s", path, strerror(error));
+		return error == EACCES || error == EPERM ? CTL_NO_ACCESS : CTL_UNKNOWN;
+	}
+	if (!S_ISREG(ret->st_mode)) {
+		ctl_complain(
+			S_ISDIR(ret->st_mode)
+				? "%s: is a directory: name the files in it"
+				: "%s: not a regular file: its length has to be known",
+			path);
+		return CTL_USAGE;
+	}
+	if (ret->st_size == 0)
+		ctl_complain("%s: is empty, and is uploaded so", path);
+	f->size_bytes = (uint64_t)ret->st_size;
 	return 0;
 }
 
-/* The service's refusal in its own words. */
-static int refused(const struct upload_file *u, const struct client_answer *a)
-{
-	const char *code = json_string_value(json_object_get(a->json, "code"));
-	const char *request = json_string_value(json_object_get(a->json, "request_id"));
-	int exit = ctl_fail(a, u->path);
+/* ---- its job ---- */
 
-	/* 409: the daemon has no UploadURL= or PublicURL=. */
-	if (a->failure == CLIENT_OK && a->status == 409)
-		exit = CTL_CONFIG;
-	if (code || request)
-		ctl_complain("%s: code %s, request_id %s", ctl_escape(u->path),
-			ctl_escape(code), ctl_escape(request));
-	return exit;
+/* Early: who is killed from here on can be taken up by that id. */
+static void on_job(void *arg, const json_t *initiated)
+{
+	struct file *f = arg;
+
+	json_decref(f->initiated);
+	f->initiated = json_incref((json_t *)initiated);
+	ctl_complain("%s: is job %s/%s", ctl_escape(f->path),
+		ctl_escape(ctl_text(initiated, "source")),
+		ctl_escape(ctl_text(initiated, "id")));
 }
 
-static int initiate(struct upload_file *u)
+static void on_over(void *arg, void *tag, const json_t *job, int exit)
 {
-	json_t *request = initiate_request(u);
-	struct client_answer a;
+	struct file *f = tag;
+	const struct uploaded u = uploaded_of(f);
+
+	(void)arg;
+	if (job)
+		uploaded_print(f->batch->ctl, &u, job, exit);
+	finish_file(f, exit);
+}
+
+static int wait_for(struct file *f)
+{
+	struct name name = {.source = strdup(ctl_text(f->initiated, "source")),
+		.id = strdup(ctl_text(f->initiated, "id"))};
+
+	if (!name.source || !name.id) {
+		name_fini(&name);
+		return -ENOMEM;
+	}
+	f->stage = FILE_WAITS;
+	return waiting_add(f->batch->waiting, &name, f);
+}
+
+static void on_sent(void *arg, int exit)
+{
+	struct file *f = arg;
+	struct batch *b = f->batch;
+	const struct uploaded u = uploaded_of(f);
+
+	f->sending = NULL;
+	b->n_sent--;
+	if (exit == CTL_UNREACHABLE || exit == CTL_CONFIG || exit == CTL_NO_ACCESS) {
+		b->n_left -= b->n - b->next; /* the others would fare no better */
+		b->next = b->n;
+	}
+	if (exit != CTL_DONE) {
+		finish_file(f, exit);
+	} else if (b->args->option[UP_DETACH]) {
+		uploaded_print_detached(b->ctl, &u);
+		finish_file(f, CTL_DONE);
+	} else if (wait_for(f) < 0) {
+		finish_file(f, ctl_no_memory());
+	}
+	start(b);
+}
+
+static int send_file(struct file *f)
+{
+	struct sending_request r = {
+		.path = f->path,
+		.ca_file = f->batch->args->option[UP_CA_FILE],
+		.until_usec = f->batch->until_usec,
+		.on_job = on_job,
+		.on_end = on_sent,
+		.arg = f,
+	};
+	int exit = open_file(f, &r.stat);
+
+	if (exit)
+		return exit;
+	r.fd = f->fd;
+	r.initiate = f->request = initiate_request(f);
+	if (!r.initiate)
+		return CTL_USAGE;
+	if (sending_new(&f->sending, f->batch->ctl, &r) < 0)
+		return ctl_no_memory();
+	f->stage = FILE_SENT;
+	f->batch->n_sent++;
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static void start(struct batch *b)
+{
+	while (b->n_sent < b->jobs && b->next < b->n) {
+		struct file *f = &b->files[b->next++];
+		int exit = send_file(f);
+
+		if (exit)
+			finish_file(f, exit);
+	}
+}
+
+/* "clip.mp4  45%  13.5 of 30.0 MiB  2.7 MiB/s", "3 files  45% …", "waiting for …". */
+static void show_progress(struct batch *b)
+{
+	uint64_t sent = 0, size = 0;
+	const struct file *one = NULL;
+	char what[32];
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct file *f = &b->files[i];
+
+		if (f->stage != FILE_SENT)
+			continue;
+		one = f;
+		sent += sending_sent_bytes(f->sending);
+		size += f->size_bytes;
+	}
+	if (!one) {
+		progress_show("waiting for %zu of %zu callback%s, %s",
+			waiting_left(b->waiting), b->n, b->n == 1 ? "" : "s",
+			progress_span(clock_mono_usec() - b->began_usec));
+		return;
+	}
+	/* Over about eight looks; a file that ended or began anew counts as none. */
+	if (sent > b->sent_before)
+		b->rate += ((double)(sent - b->sent_before) * 1e6 / TICK_USEC - b->rate) /
+			   8;
+	b->sent_before = sent;
+	snprintf(what, sizeof(what), "%zu files", b->n_sent);
+	progress_show("%s  %3d%%  %.1f of %.1f MiB  %.1f MiB/s",
+		b->n_sent == 1 ? ctl_escape(one->path) : what,
+		size ? (int)(sent * 100 / size) : 0, (double)sent / (1 << 20),
+		(double)size / (1 << 20), b->rate / (1 << 20));
+}
+
+static void on_tick(void *arg)
+{
+	struct batch *b = arg;
+
+	show_progress(b);
+	client_timer_set(b->ctl->client, &b->tick, clock_mono_usec() + TICK_USEC);
+}
+
+/* What is on its way is lost with us, what is there is not. */
+static void on_interrupt(void *arg)
+{
+	struct batch *b = arg;
+	struct text ids = TEXT_EMPTY;
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct file *f = &b->files[i];
+
+		if (f->stage == FILE_WAITS)
+			text_addf(&ids, " %s/%s",
+				ctl_escape(ctl_text(f->initiated, "source")),
+				ctl_escape(ctl_text(f->initiated, "id")));
+		else if (f->stage != FILE_OVER)
+			ctl_complain("%s: not uploaded", ctl_escape(f->path));
+	}
+	if (ids.size && !ids.failed)
+		ctl_complain(
+			"interrupted; to go on waiting: callbackctl wait%s", ids.data);
+	text_fini(&ids);
+}
+
+static int run(struct batch *b)
+{
+	const struct waiting_options o = {
+		.until_usec = b->until_usec, .on_over = on_over, .arg = b};
+
+	if (waiting_new(&b->waiting, b->ctl, &o) < 0)
+		return ctl_no_memory();
+	interrupt_open(b->ctl->client, on_interrupt, b);
+	if (progress_wanted())
+		client_timer_set(b->ctl->client, &b->tick, b->began_usec + TICK_USEC);
+	start(b);
+	if (b->n_left > 0)
+		client_loop(b->ctl->client, UINT64_MAX);
+	client_timer_stop(&b->tick);
+	progress_clear();
+	interrupt_close(b->ctl->client);
+	client_forget(b->ctl->client);
+	waiting_free(b->waiting);
+	return b->n_left > 0 ? ctl_worse(b->exit, CTL_FAILED) : b->exit;
+}
+
+static int read_options(struct batch *b)
+{
+	const char *const *o = b->args->option;
+	uint64_t span, jobs = 1;
 	int r = 0;
 
-	if (!request)
-		return CTL_USAGE;
-	client_ask(u->ctl->client, "POST", "/v1/uploads", request, &a);
-	json_decref(request);
-	if (a.failure != CLIENT_OK || a.status / 100 != 2) {
-		r = refused(u, &a);
-	} else if (!json_is_string(json_object_get(a.json, "id")) ||
-		   !json_is_string(json_object_get(a.json, "upload_url"))) {
-		ctl_complain(
-			"%s: the answer to the initiate request has no id or upload_url",
-			ctl_escape(u->path));
-		r = CTL_REFUSED;
-	} else {
-		u->initiated = json_incref(a.json);
+	b->until_usec = UINT64_MAX;
+	if (o[UP_TIMEOUT]) {
+		r = ctl_span(o[UP_TIMEOUT], "--timeout", &span);
+		if (r == 0 && span < UINT64_MAX - b->began_usec)
+			b->until_usec = b->began_usec + span;
 	}
-	client_answer_fini(&a);
-	return r;
-}
-
-static int put(const struct upload_file *u)
-{
-	const json_t *headers = json_object_get(u->initiated, "required_headers");
-	bool terminal = isatty(STDERR_FILENO);
-	const struct put_request request = {
-		.url = ctl_text(u->initiated, "upload_url"),
-		.headers = json_is_object(headers) ? headers : NULL,
-		.fd = u->fd,
-		.size_bytes = u->size_bytes,
-		.ca_file = u->args->option[UP_CA_FILE],
-		.until_usec = u->until_usec,
-		.shown = terminal && u->size_bytes ? ctl_escape(u->path) : NULL,
-	};
-	struct put_answer a;
-	int r = put_file(&request, &a);
-
-	if (r < 0) {
-		r = ctl_no_memory();
-	} else if (r > 0 && a.timed_out) {
-		ctl_complain("%s: not uploaded in time", ctl_escape(u->path));
-		r = CTL_TIMEOUT;
-	} else if (r > 0 && a.status) {
-		ctl_complain(
-			"%s: the storage service refused it: %ld: %s (headers sent: %s)",
-			ctl_escape(u->path), a.status, a.reason, a.header_names);
-		r = CTL_REFUSED;
-	} else if (r > 0) {
-		ctl_complain("%s: not uploaded: %s", ctl_escape(u->path), a.reason);
-		r = CTL_REFUSED;
+	if (r == 0 && o[UP_JOBS])
+		r = ctl_number(o[UP_JOBS], "--jobs", &jobs);
+	if (r == 0 && (jobs < 1 || jobs > JOBS_MAX)) {
+		ctl_complain("--jobs: 1 to %d", JOBS_MAX);
+		r = CTL_USAGE;
 	}
-	put_answer_fini(&a);
-	return r;
-}
-
-/* /size_bytes of the payload, else what the daemon kept, else the file's. */
-static long long size_of(
-	const struct upload_file *u, const json_t *job, const json_t *payload)
-{
-	const json_t *size = json_object_get(payload, "size_bytes");
-
-	if (!json_is_integer(size))
-		size = json_object_get(job, "size_bytes");
-	return json_is_integer(size) ? (long long)json_integer_value(size)
-				     : (long long)u->size_bytes;
-}
-
-static const char *url_of(const struct upload_file *u, const json_t *job)
-{
-	const char *url = json_string_value(json_object_get(job, "public_url"));
-
-	return url ? url : ctl_text(u->initiated, "public_url");
-}
-
-static void print_json(const struct upload_file *u, const json_t *job, long long size)
-{
-	json_t *line = json_deep_copy(job);
-
-	json_object_set_new(line, "file", json_string(u->path));
-	json_object_set_new(line, "size_bytes", json_integer((json_int_t)size));
-	json_object_set_new(line, "public_url", json_string(url_of(u, job)));
-	if (line)
-		ctl_print_json(u->ctl, line);
-	json_decref(line);
-}
-
-static void on_over(void *arg, const json_t *job, int exit)
-{
-	const struct upload_file *u = arg;
-	const json_t *text = json_object_get(job, "payload");
-	json_t *payload = json_loadb(
-		json_string_value(text) ? json_string_value(text) : "",
-		json_string_length(text), 0, NULL);
-	const char *reason = json_string_value(json_object_get(payload, "error"));
-	const char *outcome = ctl_text(job, "outcome");
-	const char *color = u->ctl->color ? table_color(outcome) : "";
-	long long size = size_of(u, job, payload);
-
-	if (u->ctl->json) {
-		print_json(u, job, size);
-	} else {
-		if (u->named)
-			printf("%s  ", ctl_escape(u->path));
-		printf("%s%s%s  %lld bytes  %s\n", color,
-			ctl_escape(json_is_string(json_object_get(job, "status"))
-					   ? ctl_text(job, "status")
-					   : outcome),
-			*color ? TABLE_COLOR_END : "", size, ctl_escape(url_of(u, job)));
-		ctl_flush();
-	}
-	if (exit != CTL_DONE)
-		ctl_complain("%s: %s: %s", ctl_escape(u->path), outcome,
-			reason ? ctl_escape(reason) : "no reason was given");
-	json_decref(payload);
-}
-
-static int upload(struct upload_file *u)
-{
-	struct waiting_options o = {
-		.until_usec = u->until_usec, .on_over = on_over, .arg = u};
-	struct name name = {0};
-	int r = open_file(u);
-
-	if (r == 0)
-		r = initiate(u);
-	if (r == 0)
-		r = put(u);
-	if (r == 0) {
-		name.source = strdup(ctl_text(u->initiated, "source"));
-		name.id = strdup(ctl_text(u->initiated, "id"));
-		if (name.source && name.id)
-			r = waiting_for(u->ctl, &name, 1, &o);
-		name_fini(&name);
-	}
-	if (u->fd >= 0)
-		close(u->fd);
-	json_decref(u->initiated);
+	b->jobs = (size_t)jobs;
 	return r;
 }
 
 int cmd_upload(struct ctl *ctl, const struct ctl_args *args)
 {
-	uint64_t until = UINT64_MAX, span, now = clock_mono_usec();
-	int exit = CTL_DONE, r;
+	struct batch b = {
+		.ctl = ctl,
+		.args = args,
+		.n = (size_t)args->n_operands,
+		.n_left = (size_t)args->n_operands,
+		.began_usec = clock_mono_usec(),
+		.tick = {.on_time = on_tick, .arg = &b},
+	};
+	int r = read_options(&b);
 
-	if (args->option[UP_TIMEOUT]) {
-		r = ctl_span(args->option[UP_TIMEOUT], "--timeout", &span);
-		if (r != 0)
-			return r;
-		if (span < UINT64_MAX - now)
-			until = now + span;
+	if (r != 0)
+		return r;
+	b.files = calloc(b.n, sizeof(*b.files));
+	if (!b.files)
+		return ctl_no_memory();
+	for (size_t i = 0; i < b.n; i++) {
+		b.files[i].batch = &b;
+		b.files[i].path = args->operands[i];
+		b.files[i].fd = -1;
 	}
-	for (int i = 0; i < args->n_operands; i++) {
-		struct upload_file u = {
-			.ctl = ctl,
-			.args = args,
-			.path = args->operands[i],
-			.named = args->n_operands > 1,
-			.fd = -1,
-			.until_usec = until,
-		};
-
-		r = upload(&u);
-		exit = ctl_worse(exit, r);
-		if (r == CTL_UNREACHABLE || r == CTL_CONFIG)
-			break;
+	r = run(&b);
+	for (size_t i = 0; i < b.n; i++) {
+		sending_free(b.files[i].sending);
+		json_decref(b.files[i].request);
+		json_decref(b.files[i].initiated);
+		if (b.files[i].fd >= 0)
+			close(b.files[i].fd);
 	}
-	return exit;
+	free(b.files);
+	return r;
 }

@@ -122,7 +122,7 @@ static int print_reading(const struct ctl *ctl, const json_t *o)
 	add_list(&t, "  hooks", json_object_get(o, "hooks"), "", "none");
 	int r = table_print(&t, stdout);
 	table_fini(&t);
-	return r < 0 ? CTL_UNREACHABLE : CTL_DONE;
+	return r == -ENOMEM ? ctl_no_memory() : CTL_DONE;
 }
 
 int cmd_verify(struct ctl *ctl, const struct ctl_args *args)

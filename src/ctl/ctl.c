@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/span.h"
 #include "base/text.h"
+#include "ctl/progress.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@ void ctl_complain(const char *format, ...)
 	va_list ap;
 
 	fflush(stdout);
+	progress_clear();
 	fputs("callbackctl: ", stderr);
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
@@ -138,7 +140,7 @@ int ctl_ask(struct ctl *ctl, const char *method, const char *path, const json_t 
 int ctl_worse(int a, int b)
 {
 	static const int order[] = {CTL_DONE, CTL_JOB, CTL_TIMEOUT, CTL_UNKNOWN,
-		CTL_USAGE, CTL_REFUSED, CTL_CONFIG, CTL_NO_ACCESS, CTL_UNREACHABLE};
+		CTL_USAGE, CTL_CONFIG, CTL_NO_ACCESS, CTL_UNREACHABLE, CTL_REFUSED};
 	size_t ia = 0, ib = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
@@ -202,5 +204,19 @@ const char *ctl_time(
 	t = (time_t)(usec / 1000000);
 	if (localtime_r(&t, &tm))
 		strftime(buffer, CTL_TIME_SIZE, "%Y-%m-%d %H:%M:%S", &tm);
+	return buffer;
+}
+
+const char *ctl_age(
+	const json_t *object, const char *key, char buffer[static CTL_AGE_SIZE])
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	int64_t then, now = clock_wall_usec();
+
+	buffer[0] = '-';
+	buffer[1] = 0;
+	if (text && clock_parse(text, &then) == 0)
+		snprintf(buffer, CTL_AGE_SIZE, "%s",
+			progress_span(then < now ? (uint64_t)(now - then) : 0));
 	return buffer;
 }

@@ -24,7 +24,11 @@ enum ctl_exit {
 	CTL_TIMEOUT = 124,
 };
 
-#define CTL_OPTIONS_MAX 12
+#define CTL_OPTIONS_MAX 14
+
+/* With a daemon that was there and is away: it may be restarted. */
+#define CTL_PATIENCE_USEC (60 * USEC_PER_SEC)
+#define CTL_PAUSE_USEC    (500 * USEC_PER_MSEC)
 
 struct ctl {
 	const char *socket;
@@ -73,7 +77,7 @@ int ctl_fail(const struct client_answer *answer, const char *what);
  */
 int ctl_ask(struct ctl *ctl, const char *method, const char *path, const json_t *body,
 	const char *what, struct client_answer *ret) MUST_CHECK;
-/* Of several: 124 before 1 before 0, a refusal before them, what ends all before that. */
+/* Of several: 124 before 1 before 0, what ends all before them, a refusal before all. */
 int ctl_worse(int a, int b);
 /* A span that a person wrote. 0, or told and CTL_USAGE. */
 int ctl_span(const char *text, const char *what, uint64_t *ret_usec) MUST_CHECK;
@@ -86,6 +90,10 @@ bool ctl_is(const json_t *object, const char *key, const char *value);
 #define CTL_TIME_SIZE 32
 const char *ctl_time(
 	const json_t *object, const char *key, char buffer[static CTL_TIME_SIZE]);
+/* How long ago that was: "3s", "2min 5s", "4h 3min", "2d 3h". */
+#define CTL_AGE_SIZE 32
+const char *ctl_age(
+	const json_t *object, const char *key, char buffer[static CTL_AGE_SIZE]);
 /* Escaped, in one of 4 rotating buffers. For "%s". */
 const char *ctl_escape(const char *s);
 /* The same for a line of the daemon's own, whose words it escaped: backslashes stay. */

@@ -86,7 +86,7 @@ void name_complain_several(const char *id, const json_t *jobs)
 	text_fini(&t);
 }
 
-int name_find_source(struct ctl *ctl, struct name *n)
+int name_look(struct ctl *ctl, struct name *n)
 {
 	CLEANUP(freep) char *encoded = codec_percent_encode(bytes_of(n->id));
 	CLEANUP(freep)
@@ -101,17 +101,25 @@ int name_find_source(struct ctl *ctl, struct name *n)
 		return ctl_no_memory();
 	r = ctl_ask(ctl, "GET", path, NULL, n->id, &a);
 	jobs = json_object_get(a.json, "jobs");
-	if (r == 0 && json_array_size(jobs) == 0) {
-		ctl_complain("%s: no such job", ctl_escape(n->id));
-		r = CTL_UNKNOWN;
-	} else if (r == 0 && json_array_size(jobs) > 1) {
+	if (r == 0 && json_array_size(jobs) > 1) {
 		name_complain_several(n->id, jobs);
 		r = CTL_USAGE;
-	} else if (r == 0) {
+	} else if (r == 0 && json_array_size(jobs) == 1) {
 		n->source = strdup(ctl_text(json_array_get(jobs, 0), "source"));
 		r = n->source ? 0 : ctl_no_memory();
 	}
 	client_answer_fini(&a);
+	return r;
+}
+
+int name_find_source(struct ctl *ctl, struct name *n)
+{
+	int r = name_look(ctl, n);
+
+	if (r == 0 && !n->source) {
+		ctl_complain("%s: no such job", ctl_escape(n->id));
+		r = CTL_UNKNOWN;
+	}
 	return r;
 }
 

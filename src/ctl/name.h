@@ -13,6 +13,8 @@ struct name {
 /* 0, or told and the exit status. name_fini() in every case. */
 int name_read(struct ctl *ctl, const char *text, struct name *ret) MUST_CHECK;
 void name_fini(struct name *n);
+/* The same, but where there is none the source stays NULL and nothing is told. */
+int name_look(struct ctl *ctl, struct name *n) MUST_CHECK;
 /* Finds the source of a known job: none is CTL_UNKNOWN, several CTL_USAGE, both told. */
 int name_find_source(struct ctl *ctl, struct name *n) MUST_CHECK;
 /* Told: these sources have a job of that id. `jobs` is the array of the answer. */

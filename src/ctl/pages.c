@@ -20,6 +20,7 @@ void pages_query(struct text *path, const char *name, const char *value)
 }
 
 int pages_each(struct ctl *ctl, const char *path, const char *key, uint64_t limit,
+	bool (*takes)(void *arg, const json_t *item),
 	void (*on_item)(void *arg, const json_t *item), void *arg)
 {
 	CLEANUP(freep) char *after = NULL;
@@ -33,13 +34,14 @@ int pages_each(struct ctl *ctl, const char *path, const char *key, uint64_t limi
 
 		text_adds(&t, path);
 		text_addf(&t, "%climit=%llu", strchr(path, '?') ? '&' : '?',
-			(unsigned long long)(limit < PAGE_MAX ? limit : PAGE_MAX));
+			(unsigned long long)(limit < PAGE_MAX && !takes ? limit
+									: PAGE_MAX));
 		pages_query(&t, "after", after);
 		r = ctl_ask(ctl, "GET", t.failed ? NULL : t.data, NULL, NULL, &a);
 		text_fini(&t);
 		json_array_foreach(json_object_get(a.json, key), i, item)
 		{
-			if (r == 0 && limit > 0) {
+			if (r == 0 && limit > 0 && (!takes || takes(arg, item))) {
 				on_item(arg, item);
 				limit--;
 			}

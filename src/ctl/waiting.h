@@ -1,6 +1,6 @@
 /*
- * Waiting for jobs by long polls, any number at a time. A daemon that restarts meanwhile
- * is waited for as well, for a while.
+ * Waiting for jobs, any number at a time over few connections. A daemon that restarts
+ * meanwhile is waited for as well, for a while.
  */
 #ifndef CTL_WAITING_H
 #define CTL_WAITING_H
@@ -8,22 +8,24 @@
 #include "ctl/ctl.h"
 #include "ctl/name.h"
 
-struct waiting; /* one job */
+struct waiting; /* for all of them */
 
 struct waiting_options {
-	bool any;            /* the first to end decides */
-	bool with_hooks;     /* until its runs are over, too */
+	bool with_hooks;     /* until their runs are over, too */
 	uint64_t until_usec; /* monotonic; UINT64_MAX: for ever */
-	/* A job is over; `exit` is what it makes of the exit status. May be NULL. */
-	void (*on_over)(void *arg, const json_t *job, int exit);
+	/* A job is over, or cannot be waited for: then `job` is NULL, and why was told. `exit`
+	 * is what it makes of the exit status. Called from client_loop(). */
+	void (*on_over)(void *arg, void *tag, const json_t *job, int exit);
 	void *arg;
 };
 
-/*
- * Returns the exit status, by ctl_worse() of all; with `any` that of the first to end.
- * Takes the names over.
- */
-int waiting_for(struct ctl *ctl, struct name *names, size_t n,
+/* 0 or -ENOMEM. */
+int waiting_new(struct waiting **ret, struct ctl *ctl,
 	const struct waiting_options *options) MUST_CHECK;
+/* Takes the name over in any case. 0 or -ENOMEM. */
+int waiting_add(struct waiting *w, struct name *name, void *tag) MUST_CHECK;
+size_t waiting_left(const struct waiting *w);
+/* After client_forget(); those left are let go. NULL is fine. */
+void waiting_free(struct waiting *w);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "flow/once.h"
@@ -167,5 +168,8 @@ int flow_start(struct flow *flow, char **ret_error)
 		runner_attach(flow->runner, flow->base, &handlers, flow) < 0 ||
 		runner_sweep(flow->runner, store_name(flow->store)) < 0)
 		return fail(EX_OSERR, ret_error, "The runner cannot be reached");
+	if (ask_new(&flow->ask, flow) < 0)
+		return fail(EX_OSERR, ret_error, "Out of memory");
+	ask_refresh(flow->ask);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "io/store.h"
 #include "rules/config.h"
 
+struct ask;
 struct dispatch;
 struct feed;
 struct once;
@@ -43,6 +44,7 @@ struct flow {
 	struct process_table *processes; /* process.c's */
 	struct fetch_pool *fetch;
 	struct dispatch *dispatch;
+	struct ask *ask;
 	struct feed *feed;
 	struct once *warned;    /* of status words in no list */
 	struct upload *uploads; /* under way; upload.c's */
@@ -57,7 +59,7 @@ struct flow {
 };
 
 /*
- * Starts store, feed, fetch and dispatch, and joins the runner, in a record that holds base, config,
+ * Starts store, feed, fetch, dispatch and ask, and joins the runner, in a record that holds base, config,
  * config_path and runner. 0, or an exit status of sysexits.h and *ret_error (owned by the caller,
  * NULL when memory is short). A store or a runner that fails later ends the program from within.
  */

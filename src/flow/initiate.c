@@ -68,8 +68,15 @@ int initiate_source(const struct config *c, const json_t *request,
 			text_format("the request is not a JSON object"));
 	r = name && !json_is_null(name) ? named_source(c, name, &s, ret_reason)
 					: only_source(c, &s, ret_reason);
-	if (r)
-		return r;
+	if (r == 0)
+		r = initiate_possible(c, s, ret_reason);
+	if (r == 0)
+		*ret = s;
+	return r;
+}
+
+int initiate_possible(const struct config *c, const struct source *s, char **ret_reason)
+{
 	if (!s->upload_url)
 		return verdict(INITIATE_NOT_CONFIGURED, ret_reason,
 			text_format("source %s has no UploadURL=", s->name));
@@ -82,7 +89,6 @@ int initiate_source(const struct config *c, const json_t *request,
 			text_format("source %s does not verify by token: its callback "
 				    "would be refused (Verify=token)",
 				s->name));
-	*ret = s;
 	return 0;
 }
 
@@ -194,31 +200,58 @@ static char *dump(const json_t *json)
 	return text;
 }
 
+/* Takes `body`; the text holds the token, and nothing else of ours does afterwards. 0 or -ENOMEM. */
+static int add_callback(json_t *body, const struct source *s, const char *public_url,
+	const char *token, char **ret)
+{
+	bool slash = s->path[strlen(s->path) - 1] == '/';
+	json_t *url = json_sprintf(
+		"%s%s%s%s", public_url, s->path, slash ? "" : "/", token);
+	int r = body && url ? json_object_set(body, "callback_url", url) : -ENOMEM;
+
+	*ret = r == 0 ? dump(body) : NULL;
+	json_decref(body);
+	if (url) /* no other reference is left: wipe the token in it */
+		explicit_bzero((char *)json_string_value(url), json_string_length(url));
+	json_decref(url);
+	return *ret ? 0 : -ENOMEM;
+}
+
 int initiate_body(const struct source *s, const char *public_url, const json_t *request,
 	const char *token, char **ret, char **ret_reason)
 {
 	struct wanted w = {0};
-	bool slash = s->path[strlen(s->path) - 1] == '/';
-	json_t *body, *url;
+	json_t *body;
 	int r = read_request(s, request, &w, ret_reason);
 
 	if (r)
 		return r;
 	body = json_pack("{s:s, s:s, s:s, s:s}", "owner", w.owner, "uploader", "customer",
 		"file_type", w.file_type, "content_type", w.content_type);
-	url = json_sprintf("%s%s%s%s", public_url, s->path, slash ? "" : "/", token);
-	r = body && url ? add_numbers(body, request, ret_reason) : -ENOMEM;
-	if (!r && json_object_set(body, "callback_url", url))
-		r = -ENOMEM;
-	if (!r) {
-		*ret = dump(body);
-		r = *ret ? 0 : -ENOMEM;
+	r = body ? add_numbers(body, request, ret_reason) : -ENOMEM;
+	if (r) {
+		json_decref(body);
+		return r;
 	}
-	json_decref(body);
-	if (url) /* no other reference is left: wipe the token in it */
-		explicit_bzero((char *)json_string_value(url), json_string_length(url));
-	json_decref(url);
-	return r;
+	return add_callback(body, s, public_url, token, ret);
+}
+
+int initiate_pass_on(const struct source *s, const char *public_url,
+	const json_t *request, const char *token, char **ret, char **ret_reason)
+{
+	json_t *body;
+
+	if (!json_is_object(request))
+		return verdict(INITIATE_BAD_REQUEST, ret_reason,
+			text_format("the request is not a JSON object"));
+	body = json_copy(
+		(json_t *)request); /* what is inside is shared and not touched */
+	if (body && s->upload_owner && !json_object_get(body, "owner") &&
+		json_object_set_new(body, "owner", json_string(s->upload_owner))) {
+		json_decref(body);
+		return -ENOMEM;
+	}
+	return add_callback(body, s, public_url, token, ret);
 }
 
 /* ---- what is read ---- */

@@ -30,12 +30,20 @@ struct initiate_answer {
  */
 int initiate_source(const struct config *c, const json_t *request,
 	const struct source **ret, char **ret_reason) MUST_CHECK;
+/* Can uploads be initiated at this source? As above. */
+int initiate_possible(
+	const struct config *c, const struct source *s, char **ret_reason) MUST_CHECK;
 /*
  * The body of the request; it holds the token: wipe it. Verdicts, -ENOMEM and
  * *ret_reason as above.
  */
 int initiate_body(const struct source *s, const char *public_url, const json_t *request,
 	const char *token, char **ret, char **ret_reason) MUST_CHECK;
+/* The same of a request that is passed on as it is, but for callback_url and, where it names
+ * none, the owner. */
+int initiate_pass_on(const struct source *s, const char *public_url,
+	const json_t *request, const char *token, char **ret,
+	char **ret_reason) MUST_CHECK;
 /* Of a 2xx. 0; 1: it is none that can be used, *ret_problem (static text) says why;
  * -ENOMEM. */
 int initiate_read(const struct source *s, struct bytes body, struct initiate_answer *ret,

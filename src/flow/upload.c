@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "flow/ask.h"
 #include "flow/expect.h"
 #include "flow/initiate.h"
 #include "io/log.h"
@@ -34,8 +35,13 @@ struct upload {
 	struct store_mint mint;
 	struct store_bind bind;
 	struct initiate_answer initiated;
+	bool as_is; /* the request is passed on */
 	int status; /* of the answer, with `json` */
 	json_t *json;
+	long said_status; /* the service's own answer */
+	char *said;
+	size_t said_size;
+	uint64_t retry_after_usec;
 };
 
 static void upload_free(struct upload *u)
@@ -53,6 +59,7 @@ static void upload_free(struct upload *u)
 	explicit_bzero(u->token, sizeof(u->token));
 	initiate_answer_fini(&u->initiated);
 	json_decref(u->json);
+	free(u->said);
 	config_unref(u->config);
 	free(u);
 }
@@ -60,7 +67,8 @@ static void upload_free(struct upload *u)
 /* The one way out. */
 static void finish(struct upload *u)
 {
-	struct upload_answer answer = {u->status, u->json};
+	struct upload_answer answer = {u->status, u->json, u->said_status,
+		{u->said, u->said_size}, u->retry_after_usec};
 
 	if (u->on_done)
 		u->on_done(u->arg, &answer);
@@ -165,6 +173,7 @@ static void on_bound(struct store_op *op)
 		log_event(LOG_UPLOAD_INITIATED, &fields,
 			"Upload initiated at %s, its callback is expected",
 			u->source->name);
+		ask_wake(u->flow->ask, u->source->name, u->bind.ask_at_usec);
 		set_answer(u, 200, json_incref(u->initiated.json));
 	}
 	store_op_fini(op);
@@ -244,19 +253,23 @@ static void on_no_answer(struct upload *u, const struct fetch_answer *answer)
 static void on_answer(void *arg, const struct fetch_answer *answer)
 {
 	struct upload *u = arg;
-	struct bytes body = answer->body;
-	CLEANUP(freep) char *clean = NULL;
+	struct bytes body;
 
 	if (answer->error) {
 		on_no_answer(u, answer);
 		return;
 	}
-	clean = without_token(u, body);
-	body.data = clean;
-	if (!clean) {
+	u->said = without_token(u, answer->body);
+	u->said_size = answer->body.size;
+	if (!u->said) {
 		refuse(u, 503, NULL);
 		finish(u);
-	} else if (answer->status >= 200 && answer->status <= 299) {
+		return;
+	}
+	u->said_status = answer->status;
+	u->retry_after_usec = answer->retry_after_usec;
+	body = (struct bytes){u->said, u->said_size};
+	if (answer->status >= 200 && answer->status <= 299) {
 		on_2xx(u, body);
 	} else {
 		refuse(u, 502, initiate_refusal(answer->status, body));
@@ -264,21 +277,11 @@ static void on_answer(void *arg, const struct fetch_answer *answer)
 	}
 }
 
-/* A key with a line end or a NUL in it would be cut, or become two headers. */
-static char *key_header(const struct source *s)
-{
-	const struct secret *key = s->api_key;
-
-	if (memchr(key->text, '\0', key->text_size))
-		return NULL;
-	return text_format("%s: %.*s", s->api_key_header, (int)key->text_size,
-		(const char *)key->text);
-}
-
 static int ask_service(struct upload *u)
 {
 	const struct source *s = u->source;
-	char *key = s->api_key ? key_header(s) : NULL;
+	char *key = NULL;
+	int r = source_key_header(s, &key);
 	const char *const headers[] = {
 		"Content-Type: application/json", "Accept: application/json", key, NULL};
 	const struct fetch_request request = {
@@ -290,14 +293,10 @@ static int ask_service(struct upload *u)
 		.max_bytes = ANSWER_MAX_BYTES,
 	};
 	struct fetch *f;
-	int r;
 
-	if (s->api_key && !key)
-		return -EINVAL;
-	r = fetch_start(u->flow->fetch, &request, on_answer, u, &f);
-	if (key)
-		explicit_bzero(key, strlen(key));
-	free(key);
+	if (!r)
+		r = fetch_start(u->flow->fetch, &request, on_answer, u, &f);
+	bytes_wipe(key, key ? strlen(key) : 0);
 	return r;
 }
 
@@ -339,6 +338,30 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
 	finish(arg);
 }
 
+/* 0 and u->source and u->body, or an initiate_verdict with *ret_reason, or -ENOMEM. */
+static int write_request(struct upload *u, const json_t *request, char **ret_reason)
+{
+	const struct config *c = u->config;
+	int r;
+
+	random_token(u->token);
+	if (!u->as_is) {
+		r = initiate_source(c, request, &u->source, ret_reason);
+		return r ? r
+			 : initiate_body(u->source, c->public_url, request, u->token,
+				   &u->body, ret_reason);
+	}
+	u->source = c->status_served;
+	if (!u->source) { /* StatusListen= outlives a reload that takes its source away */
+		*ret_reason = text_format("no source is served here");
+		return *ret_reason ? INITIATE_NOT_CONFIGURED : -ENOMEM;
+	}
+	r = initiate_possible(c, u->source, ret_reason);
+	return r ? r
+		 : initiate_pass_on(u->source, c->public_url, request, u->token, &u->body,
+			   ret_reason);
+}
+
 /* 0: the mint is on its way; else `status` and `json` hold the answer. -ENOMEM. */
 static int begin(struct upload *u, const json_t *request)
 {
@@ -350,17 +373,14 @@ static int begin(struct upload *u, const json_t *request)
 		set_error(u, 503, "the daemon is stopping");
 		return 1;
 	}
-	r = initiate_source(u->config, request, &u->source, &reason);
-	if (r == 0) {
-		random_token(u->token);
-		r = initiate_body(u->source, u->config->public_url, request, u->token,
-			&u->body, &reason);
-	}
+	r = write_request(u, request, &reason);
 	if (r > 0)
 		set_error(u, r, reason);
 	if (r)
 		return r;
-	u->size_bytes = json_is_integer(size) ? json_integer_value(size) : -1;
+	u->size_bytes = json_is_integer(size) && json_integer_value(size) >= 0
+				? json_integer_value(size)
+				: -1;
 	if (verify_hash(bytes_of(u->token), u->token_hash))
 		return -ENOMEM;
 	u->mint = (struct store_mint){
@@ -377,7 +397,7 @@ static int begin(struct upload *u, const json_t *request)
 
 /* ---- outward ---- */
 
-int upload_start(struct flow *flow, const json_t *request,
+static int start(struct flow *flow, const json_t *request, bool as_is,
 	void (*on_done)(void *arg, const struct upload_answer *answer), void *arg,
 	struct upload **ret)
 {
@@ -387,6 +407,7 @@ int upload_start(struct flow *flow, const json_t *request,
 	if (!u)
 		return -ENOMEM;
 	u->flow = flow;
+	u->as_is = as_is;
 	u->config = config_ref(flow->config);
 	u->on_done = on_done;
 	u->arg = arg;
@@ -405,6 +426,20 @@ int upload_start(struct flow *flow, const json_t *request,
 	flow->uploads = u;
 	*ret = u;
 	return 0;
+}
+
+int upload_start(struct flow *flow, const json_t *request,
+	void (*on_done)(void *arg, const struct upload_answer *answer), void *arg,
+	struct upload **ret)
+{
+	return start(flow, request, false, on_done, arg, ret);
+}
+
+int upload_pass_on(struct flow *flow, const json_t *request,
+	void (*on_done)(void *arg, const struct upload_answer *answer), void *arg,
+	struct upload **ret)
+{
+	return start(flow, request, true, on_done, arg, ret);
 }
 
 void upload_forget(struct upload *u)

@@ -23,6 +23,11 @@ struct upload_answer {
 	json_t *json; /* 200: the initiate's answer with "source" added. Else {"error",
 			 "request_id"?, "code"?, "details"?, "upstream_status"?}. Borrowed; NULL when
 			 memory was short (503). */
+	/* What the service itself said, our token taken out: status (0: it did not answer), body
+	 * (borrowed), and Retry-After (0: none). */
+	long said_status;
+	struct bytes said;
+	uint64_t retry_after_usec;
 };
 
 /*
@@ -33,6 +38,14 @@ struct upload_answer {
  * is gone. 0 or -ENOMEM.
  */
 int upload_start(struct flow *flow, const json_t *request,
+	void (*on_done)(void *arg, const struct upload_answer *answer), void *arg,
+	struct upload **ret) MUST_CHECK;
+/*
+ * The same for who speaks the service's own language: `request` goes to the source of
+ * StatusListen= member by member, but for callback_url, which is ours, and an owner that is
+ * missing. What is sound is the service's to say.
+ */
+int upload_pass_on(struct flow *flow, const json_t *request,
 	void (*on_done)(void *arg, const struct upload_answer *answer), void *arg,
 	struct upload **ret) MUST_CHECK;
 /* The asker is gone: on_done is not called; what was begun is finished all the same. */

@@ -83,13 +83,10 @@ static const char *date_line(struct http_server *s)
 
 static bool line_is_sound(const char *name, const char *value)
 {
-	for (const char *p = name; *p; p++)
-		if (!head_is_token_char(*p))
-			return false;
 	for (const char *p = value; *p; p++)
 		if (!head_is_value_char(*p))
 			return false;
-	return *name != '\0';
+	return head_is_token(bytes_of(name));
 }
 
 void http_header(struct http_request *r, const char *name, const char *value)

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "rules/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-union address {
+union sockaddr_of {
 	struct sockaddr any;
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
@@ -32,65 +33,25 @@ static void closep(int *fd)
 		close(*fd);
 }
 
-static int parse_port(const char *text, in_port_t *ret)
+/* As bind() wants it; its size. */
+static socklen_t to_sockaddr(const struct address *from, union sockaddr_of *to)
 {
-	unsigned value = 0;
-	size_t n = strlen(text);
-
-	if (n == 0 || n > 5)
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return -EINVAL;
-		value = value * 10 + (unsigned)(text[i] - '0');
+	memset(to, 0, sizeof(*to));
+	to->any.sa_family = (sa_family_t)from->family;
+	switch (from->family) {
+	case AF_INET:
+		to->in.sin_port = htons(from->port);
+		memcpy(&to->in.sin_addr, from->ip, sizeof(to->in.sin_addr));
+		return sizeof(to->in);
+	case AF_INET6:
+		to->in6.sin6_port = htons(from->port);
+		memcpy(&to->in6.sin6_addr, from->ip, sizeof(to->in6.sin6_addr));
+		return sizeof(to->in6);
+	default: break;
 	}
-	if (value > 65535)
-		return -EINVAL;
-	*ret = htons((uint16_t)value);
-	return 0;
-}
-
-/* "127.0.0.1:8080", "[::1]:8080" */
-static int parse_inet(const char *text, union address *a, socklen_t *ret_size)
-{
-	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN];
-	in_port_t port;
-
-	if (!colon || parse_port(colon + 1, &port) < 0)
-		return -EINVAL;
-	bool v6 = text[0] == '[';
-	if (v6 && (colon - text < 2 || colon[-1] != ']'))
-		return -EINVAL;
-	struct bytes inside = {text + v6, (size_t)(colon - text) - 2 * v6};
-	if (inside.size >= sizeof(host))
-		return -EINVAL;
-	memcpy(host, inside.data, inside.size);
-	host[inside.size] = '\0';
-	memset(a, 0, sizeof(*a));
-	if (v6) {
-		a->in6.sin6_family = AF_INET6;
-		a->in6.sin6_port = port;
-		*ret_size = sizeof(a->in6);
-		return inet_pton(AF_INET6, host, &a->in6.sin6_addr) == 1 ? 0 : -EINVAL;
-	}
-	a->in.sin_family = AF_INET;
-	a->in.sin_port = port;
-	*ret_size = sizeof(a->in);
-	return inet_pton(AF_INET, host, &a->in.sin_addr) == 1 ? 0 : -EINVAL;
-}
-
-static int parse_path(const char *text, union address *a, socklen_t *ret_size)
-{
-	size_t n = strlen(text);
-
-	if (n >= sizeof(a->un.sun_path))
-		return -ENAMETOOLONG;
-	memset(a, 0, sizeof(*a));
-	a->un.sun_family = AF_UNIX;
-	memcpy(a->un.sun_path, text, n + 1);
-	*ret_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
-	return 0;
+	size_t n = strlen(from->path); /* address_parse() knows that there is room */
+	memcpy(to->un.sun_path, from->path, n + 1);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
 }
 
 static int new_socket(int family)
@@ -100,7 +61,7 @@ static int new_socket(int family)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_inet(const union address *a, socklen_t size)
+static int open_inet(const union sockaddr_of *a, socklen_t size)
 {
 	CLEANUP(closep) int fd = new_socket(a->any.sa_family);
 	int one = 1;
@@ -119,7 +80,7 @@ static int open_inet(const union address *a, socklen_t size)
  * What stands at the path: 0 nothing (any more), -EADDRINUSE somebody who listens, or who
  * might: only a refused connection proves that nobody does. What is no socket stays.
  */
-static int clear_stale(const union address *a, socklen_t size)
+static int clear_stale(const union sockaddr_of *a, socklen_t size)
 {
 	struct stat st;
 
@@ -135,7 +96,7 @@ static int clear_stale(const union address *a, socklen_t size)
 	return unlink(a->un.sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int open_path(const union address *a, socklen_t size, mode_t mode)
+static int open_path(const union sockaddr_of *a, socklen_t size, mode_t mode)
 {
 	int r = clear_stale(a, size);
 
@@ -157,10 +118,9 @@ static int open_path(const union address *a, socklen_t size, mode_t mode)
 
 int listen_open(const char *address, mode_t mode, int *ret_fd, char **ret_error)
 {
-	union address a;
-	socklen_t size = 0;
-	int r = address[0] == '/' ? parse_path(address, &a, &size)
-				  : parse_inet(address, &a, &size);
+	struct address parsed;
+	union sockaddr_of a;
+	int r = address_parse(address, &parsed);
 
 	if (r == -EINVAL) {
 		*ret_error = text_format(
@@ -168,8 +128,11 @@ int listen_open(const char *address, mode_t mode, int *ret_fd, char **ret_error)
 			address);
 		return r;
 	}
-	if (r == 0)
-		r = address[0] == '/' ? open_path(&a, size, mode) : open_inet(&a, size);
+	if (r == 0) {
+		socklen_t size = to_sockaddr(&parsed, &a);
+		r = parsed.family == AF_UNIX ? open_path(&a, size, mode)
+					     : open_inet(&a, size);
+	}
 	if (r < 0) {
 		*ret_error = text_format("%s: %s", address, strerror(-r));
 		return r;
@@ -186,6 +149,8 @@ static enum listen_kind kind_of(const char *name)
 		return LISTEN_TLS;
 	if (bytes_equal(n, bytes_of("callbackd-control.socket")))
 		return LISTEN_CONTROL;
+	if (bytes_equal(n, bytes_of("callbackd-status.socket")))
+		return LISTEN_STATUS;
 	return LISTEN_PUBLIC;
 }
 
@@ -229,7 +194,7 @@ int listen_inherited(struct listen_socket **ret, size_t *ret_n)
 
 char *listen_name(int fd)
 {
-	union address a = {0};
+	union sockaddr_of a = {0};
 	socklen_t size = sizeof(a);
 	char host[INET6_ADDRSTRLEN];
 

@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-enum listen_kind { LISTEN_PUBLIC, LISTEN_TLS, LISTEN_CONTROL };
+enum listen_kind { LISTEN_PUBLIC, LISTEN_TLS, LISTEN_CONTROL, LISTEN_STATUS };
 
 struct listen_socket {
 	int fd; /* non-blocking, close-on-exec */
@@ -22,7 +22,7 @@ int listen_open(
 	const char *address, mode_t mode, int *ret_fd, char **ret_error) MUST_CHECK;
 /*
  * What sd_listen_fds_with_names() holds: callbackd.socket or unnamed = public,
- * callbackd-tls.socket, callbackd-control.socket. Unsets the environment. Array owned by
+ * callbackd-tls.socket, callbackd-control.socket, callbackd-status.socket. Unsets the environment. Array owned by
  * the caller. 0 or negative errno.
  */
 int listen_inherited(struct listen_socket **ret, size_t *ret_n) MUST_CHECK;

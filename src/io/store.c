@@ -149,6 +149,7 @@ static int load_counts(struct store *s)
 			return r;
 		s->counts.jobs = store_sql_number(row, 0);
 		s->counts.pending = store_sql_number(row, 1);
+		s->counts.asking = store_sql_number(row, 2);
 	}
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 	int r = store_sql_row(s, SQL_COUNT_RUNS, &row, NULL, 0);
@@ -171,11 +172,14 @@ static int load(struct store *s, char **ret_error)
 
 	if (!r)
 		r = load_counts(s);
+	s->counts.seq = s->next_change - 1;
 	s->counts.bytes = store_dir_bytes(s);
 	if (!r)
 		r = store_begin(s, true);
 	if (!r)
 		r = store_recover(s);
+	if (!r)
+		r = store_mend_asks(s);
 	if (!r)
 		r = store_commit(s);
 	if (r)

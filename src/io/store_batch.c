@@ -44,6 +44,8 @@ static const struct {
 	[STORE_LIST_CHANGES] = {store_exec_list_changes, READS},
 	[STORE_DUE] = {store_exec_due, READS},
 	[STORE_ORPHANS] = {store_exec_orphans, KEPT},
+	[STORE_ASKS] = {store_exec_asks, READS},
+	[STORE_ASKED] = {store_exec_asked, 0},
 	[STORE_PING] = {exec_ping, READS},
 };
 

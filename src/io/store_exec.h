@@ -20,6 +20,8 @@ int store_exec_replay(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_discard(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_due(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_orphans(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_asks(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_asked(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_get_job(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_get_run(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_list_jobs(struct store *s, struct store_op *op) MUST_CHECK;
@@ -32,7 +34,8 @@ int store_recover(struct store *s) MUST_CHECK;
 struct store_found { /* a job's row, as far as moves need it */
 	uint64_t number, callback, latest, deliveries;
 	enum outcome outcome;
-	int64_t expected_usec, confirmed_usec, ask_at_usec;
+	int64_t expected_usec, confirmed_usec, ask_at_usec, ask_from_usec;
+	unsigned ask_tries;
 	bool same_word; /* its status equals the one asked about */
 };
 /* 1 found, 0 not. */
@@ -48,6 +51,15 @@ struct store_new_run {
 int store_add_run(struct store *s, const struct store_new_run *run,
 	uint64_t *ret_number) MUST_CHECK;
 void store_count_run(struct store *s, enum runstate from, enum runstate to);
+/* A job's ask_at_usec changes. */
+void store_count_asking(struct store *s, int64_t from_usec, int64_t to_usec);
+/* A question of `tries` is over: when the job is asked for again, 0 = not, and what was wrong
+ * with it, or NULL. */
+int store_note_asked(struct store *s, const struct store_found *job, unsigned tries,
+	int64_t ask_at_usec, const char *error) MUST_CHECK;
+/* For store_open(): what is waited for since a time that did not come yet was written
+ * under a clock that was wrong, and is waited for since now. */
+int store_mend_asks(struct store *s) MUST_CHECK;
 int store_note_change(struct store *s, uint64_t job, uint64_t run) MUST_CHECK;
 /* The numbers that deleted rows had are not given away again. */
 int store_keep_numbers(struct store *s) MUST_CHECK;

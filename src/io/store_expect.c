@@ -29,11 +29,12 @@ static int expect_new(struct store *s, const struct expectation *e)
 
 	s->ahead.jobs++;
 	s->ahead.pending++;
+	store_count_asking(s, 0, e->ask_at_usec);
 	int r = STORE_RUN(s, SQL_JOB_ADD, ARG_INT(job), ARG_TEXT(e->source),
 		ARG_TEXT(e->id), ARG_TEXT(NULL), ARG_INT(OUTCOME_PENDING), ARG_INT(0),
 		ARG_INT(s->now_usec), ARG_INT(s->now_usec), ARG_INT(0), ARG_INT(0),
 		ARG_INT(0), ARG_INT(0), ARG_INT(e->ask_at_usec), ARG_TEXT(e->public_url),
-		ARG_INT(e->size_bytes));
+		ARG_INT(e->size_bytes), ARG_INT(e->ask_at_usec ? s->steady_usec : 0));
 	return r ? r : store_note_change(s, job, 0);
 }
 
@@ -55,9 +56,13 @@ static int expect(struct store *s, const struct expectation *e)
 		expected = s->now_usec;
 	if (!tells && ask_at == job.ask_at_usec && expected == job.expected_usec)
 		return 0;
+	int64_t from = job.ask_from_usec;
+	if (ask_at && !from)
+		from = s->steady_usec;
+	store_count_asking(s, job.ask_at_usec, ask_at);
 	r = STORE_RUN(s, SQL_JOB_EXPECT, ARG_INT(job.number), ARG_INT(expected),
 		ARG_INT(ask_at), ARG_INT(s->now_usec), ARG_TEXT(e->public_url),
-		ARG_INT(e->size_bytes));
+		ARG_INT(e->size_bytes), ARG_INT(from));
 	return r ? r : store_note_change(s, job.number, 0);
 }
 
@@ -132,6 +137,7 @@ int store_exec_forget(struct store *s, struct store_op *op)
 	s->ahead.jobs--;
 	if (job.outcome == OUTCOME_PENDING)
 		s->ahead.pending--;
+	store_count_asking(s, job.ask_at_usec, 0);
 	return r;
 }
 

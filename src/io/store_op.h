@@ -37,6 +37,8 @@ enum store_kind {
 	STORE_LIST_CHANGES,
 	STORE_DUE,
 	STORE_ORPHANS,
+	STORE_ASKS,
+	STORE_ASKED,
 	STORE_PING,
 };
 
@@ -85,6 +87,9 @@ struct store_job {
 	int64_t received_usec; /* first callback; 0 = none yet */
 	int64_t updated_usec;
 	int64_t expected_usec, confirmed_usec; /* 0 = not */
+	int64_t ask_at_usec; /* clock_steady_usec(): when it is asked for; 0 = it is not */
+	uint64_t asked;      /* so often it was */
+	char *ask_error;     /* why the last question told nothing, in words, or NULL */
 	uint64_t deliveries;
 	struct bytes payload; /* of the current outcome; only from STORE_GET_JOB */
 	bool has_payload;
@@ -106,8 +111,10 @@ struct store_change {
 struct store_counts {
 	uint64_t jobs, pending, callbacks;     /* callbacks: put since start */
 	uint64_t waiting, running, done, dead; /* runs; done since start */
-	uint64_t commits, bytes;               /* bytes: size of the files */
-	uint64_t queue;                        /* operations waiting for the writer */
+	uint64_t asking;         /* jobs that their source is to be asked for */
+	uint64_t commits, bytes; /* bytes: size of the files */
+	uint64_t seq;            /* of the newest change; 0 = none yet */
+	uint64_t queue;          /* operations waiting for the writer */
 };
 
 /* ---- STORE_PUT: a verified callback (or an answer of the source) ---- */
@@ -145,8 +152,14 @@ struct store_put {
 	bool reopen;
 	bool hold;      /* Confirm=yes and this is the sender's word */
 	bool confirmed; /* this is the source's own answer */
-	bool ignore;    /* Where= does not match: only the token is verified; nothing is
+	bool known;  /* only for a job that is there: else -ENOENT. Of `lost`: only while
+			   it is pending, else STORE_REPEAT and nothing is recorded */
+	bool ignore; /* Where= does not match: only the token is verified; nothing is
 			   recorded, nothing bound */
+	/* With `confirmed`: when to ask again if the job goes on, 0 = as it was; and the
+	 * tries of the question that is answered. */
+	int64_t ask_at_usec;
+	unsigned ask_tries;
 	const unsigned char
 		*token_hash; /* 32 bytes that must name a minted token; NULL = verified */
 	struct store_wish *wishes;
@@ -158,6 +171,10 @@ struct store_put {
 				unknown */
 	uint64_t deliveries; /* of the job, this one counted; an answer of the source and
 				`lost` are none */
+	/* With `confirmed`: a callback that was held had said that the job ended otherwise
+	 * than this says. Told with one answer. OUTCOME_NONE: none had. */
+	enum outcome held_outcome;
+	char held_status[256];
 };
 
 /* ---- Runs ---- */
@@ -278,6 +295,51 @@ struct store_bind {
 	char bound[256];
 };
 
+/* ---- What a source is asked ---- */
+
+/* Whose turn it is among the jobs of one source: who floods us with ids that the source
+ * does not know gets a third of the questions and no more. */
+enum store_lane {
+	STORE_LANE_EXPECTED, /* somebody expects it, or the source has spoken of it */
+	STORE_LANE_HEARD_OF, /* known from a callback alone, and never asked for */
+	STORE_LANE_UNKNOWN,  /* the same, and the source had nothing to say */
+	STORE_LANES,
+};
+
+struct store_question {
+	char *id;
+	enum store_lane lane;
+	int64_t from_usec; /* clock_steady_usec(): since when it is waited for */
+	unsigned tries;    /* since something was last heard */
+	char *error;       /* of the question before, or NULL */
+};
+
+/*
+ * The jobs of one source that are to be asked for by now: of each lane up to `limit`, by
+ * lanes, the longest due first. Nothing is written: who asks remembers what is under way.
+ */
+struct store_asks {
+	struct store_op op;
+	const char *source;
+	unsigned limit;
+	int64_t now_usec;
+	int64_t from_usec; /* not 0: those that are waited for since then or longer,
+			      instead, the oldest first */
+	/* out */
+	struct store_question *questions;
+	size_t n_questions;
+	int64_t next_due_usec; /* of those not given; 0 = none */
+	int64_t oldest_usec;   /* the least from_usec of the source; 0 = none */
+};
+
+/* A question told nothing: when to ask again. -ENOENT: the job is not asked for any more. */
+struct store_asked {
+	struct store_op op;
+	const char *source, *id, *error;
+	int64_t ask_at_usec;
+	unsigned tries; /* of the question */
+};
+
 /* ---- Questions; in key order, at most 2 ms of the writer each, so a page may be short
  * ---- */
 
@@ -330,7 +392,8 @@ struct store_list_changes { /* oldest first */
 	/* out */
 	struct store_change *changes;
 	size_t n_changes;
-	uint64_t last; /* the newest seq there is */
+	uint64_t first; /* the oldest seq that is kept: those before it are pruned */
+	uint64_t last;  /* the newest seq there is */
 };
 
 /* Comes back when the writer has come so far, whether it can commit or not; the watchdog's

@@ -109,7 +109,7 @@ static int drop_job(struct store *s, uint64_t job, size_t *budget)
 struct candidate {
 	uint64_t number;
 	enum outcome outcome;
-	int64_t updated_usec, made_usec;
+	int64_t updated_usec, made_usec, ask_at_usec;
 };
 
 static int read_candidates(struct store *s, struct candidate *ret, size_t *ret_n)
@@ -128,6 +128,7 @@ static int read_candidates(struct store *s, struct candidate *ret, size_t *ret_n
 			.made_usec = received && (!expected || received < expected)
 					     ? received
 					     : expected,
+			.ask_at_usec = sqlite3_column_int64(row, 5),
 		};
 	}
 	return r;
@@ -165,8 +166,10 @@ static int prune_jobs(struct store *s)
 			dropped = true;
 			if (r == 0) /* the rest of it in the next step */
 				s->prune.cursor = list[i].number - 1;
-			if (r == 1)
+			if (r == 1) {
+				store_count_asking(s, list[i].ask_at_usec, 0);
 				r = 0;
+			}
 		}
 	}
 	if (!r && dropped)

@@ -33,6 +33,8 @@ int store_find_job(struct store *s, const char *source, const char *id, const ch
 		.expected_usec = sqlite3_column_int64(row, 6),
 		.confirmed_usec = sqlite3_column_int64(row, 7),
 		.ask_at_usec = sqlite3_column_int64(row, 8),
+		.ask_from_usec = sqlite3_column_int64(row, 9),
+		.ask_tries = (unsigned)sqlite3_column_int64(row, 10),
 	};
 	return 1;
 }
@@ -170,56 +172,80 @@ static int record_callback(
 		ARG_TEXT(p->fields), ARG_BLOB(p->payload));
 }
 
-/* A held one makes the job as if it were expected, to be asked for at once: its sender's
+/* Of a held one the source is to be asked at once, in the same transaction: its sender's
  * word must not be lost with the daemon that was about to ask. */
 static int add_job(
 	struct store *s, const struct store_put *p, uint64_t number, uint64_t callback)
 {
 	bool hold = p->hold, delivered = p->deliveries > 0;
 	enum outcome outcome = hold ? OUTCOME_PENDING : p->outcome;
+	int64_t ask_at = hold ? s->steady_usec : 0;
 
+	if (p->confirmed && outcome == OUTCOME_PENDING)
+		ask_at = p->ask_at_usec;
 	s->ahead.jobs++;
 	if (outcome == OUTCOME_PENDING)
 		s->ahead.pending++;
+	store_count_asking(s, 0, ask_at);
 	return STORE_RUN(s, SQL_JOB_ADD, ARG_INT(number), ARG_TEXT(p->source),
 		ARG_TEXT(p->id), ARG_TEXT(hold ? NULL : p->status), ARG_INT(outcome),
 		ARG_INT(delivered ? p->received_usec : 0), ARG_INT(s->now_usec),
-		ARG_INT(hold ? p->received_usec : 0),
-		ARG_INT(p->confirmed ? s->now_usec : 0), ARG_INT(p->deliveries),
-		ARG_INT(hold ? 0 : callback), ARG_INT(callback),
-		ARG_INT(hold ? s->steady_usec : 0), ARG_TEXT(NULL), ARG_INT(-1));
+		ARG_INT(0), ARG_INT(p->confirmed ? s->now_usec : 0),
+		ARG_INT(p->deliveries), ARG_INT(hold ? 0 : callback), ARG_INT(callback),
+		ARG_INT(ask_at), ARG_TEXT(NULL), ARG_INT(-1),
+		ARG_INT(ask_at ? s->steady_usec : 0));
 }
 
-static int move_job(struct store *s, const struct store_put *p,
-	const struct store_found *job, uint64_t callback)
+static int move_job(struct store *s, const struct store_put *p, struct store_found *job,
+	uint64_t callback)
 {
 	int64_t received = p->deliveries > job->deliveries ? p->received_usec : 0;
+	bool ends = outcome_terminal(p->outcome);
+	int64_t ask_at = ends ? 0 : job->ask_at_usec;
 
 	if (job->outcome == OUTCOME_PENDING)
 		s->ahead.pending--;
 	if (p->outcome == OUTCOME_PENDING)
 		s->ahead.pending++;
+	store_count_asking(s, job->ask_at_usec, ask_at);
+	job->ask_at_usec = ask_at;
+	/* Why it could not be asked for is what remains of a job that is lost. */
 	return STORE_RUN(s, SQL_JOB_MOVE, ARG_INT(job->number), ARG_TEXT(p->status),
 		ARG_INT(p->outcome), ARG_INT(callback), ARG_INT(s->now_usec),
 		ARG_INT(p->deliveries), ARG_INT(received),
-		ARG_INT(p->confirmed ? s->now_usec : 0),
-		ARG_INT(outcome_terminal(p->outcome) ? 0 : job->ask_at_usec));
+		ARG_INT(p->confirmed ? s->now_usec : 0), ARG_INT(ask_at),
+		ARG_INT(!ends || p->outcome == OUTCOME_LOST));
 }
 
-static int note_job(struct store *s, const struct store_put *p,
-	const struct store_found *job, uint64_t callback)
+/* May the source have news of a job, now that this came? */
+static bool is_open(const struct store_put *p, const struct store_found *job)
+{
+	if (job->outcome == OUTCOME_PENDING || job->outcome == OUTCOME_LOST)
+		return true;
+	return p->reopen && p->outcome == OUTCOME_PENDING &&
+	       job->outcome != OUTCOME_UNREADABLE;
+}
+
+static int note_job(struct store *s, const struct store_put *p, struct store_found *job,
+	uint64_t callback)
 {
 	int64_t received = p->deliveries > job->deliveries ? p->received_usec : 0;
 	int64_t ask_at = job->ask_at_usec;
 
 	/* As in add_job(). */
-	if (p->hold && !outcome_terminal(job->outcome) &&
-		(!ask_at || ask_at > s->steady_usec))
-		ask_at = s->steady_usec;
+	if (p->hold && is_open(p, job)) {
+		if (!ask_at || ask_at > s->steady_usec)
+			ask_at = s->steady_usec;
+		if (!job->ask_from_usec)
+			job->ask_from_usec = s->steady_usec;
+		job->ask_tries = 0;
+	}
+	store_count_asking(s, job->ask_at_usec, ask_at);
+	job->ask_at_usec = ask_at;
 	return STORE_RUN(s, SQL_JOB_NOTE, ARG_INT(job->number), ARG_INT(callback),
 		ARG_INT(s->now_usec), ARG_INT(p->deliveries), ARG_INT(received),
 		ARG_INT(p->confirmed && !job->confirmed_usec ? s->now_usec : 0),
-		ARG_INT(ask_at));
+		ARG_INT(ask_at), ARG_INT(job->ask_from_usec), ARG_INT(job->ask_tries));
 }
 
 /*
@@ -278,19 +304,53 @@ static int put_new(struct store *s, struct store_put *p)
 	return r || p->hold ? r : make_runs(s, p, job, callback);
 }
 
-static int put_known(struct store *s, struct store_put *p, const struct store_found *job)
+/* Had a callback that is held for confirmation another end to tell than the source has? */
+static int find_disagreement(
+	struct store *s, struct store_put *p, const struct store_found *job)
 {
-	bool record;
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 
-	int r = judge(s, p, job, &record);
-	if (r)
+	int r = STORE_ROW(s, SQL_CALLBACK_HELD, &row, ARG_INT(job->number),
+		ARG_INT(STORE_HELD), ARG_INT(job->callback), ARG_INT(p->outcome));
+	if (r <= 0)
 		return r;
-	/* A repeat counts and nothing else, unless it is the first word of the source
-	 * itself for what was believed so far. */
-	if (!record && !(p->confirmed && !job->confirmed_usec))
-		return STORE_RUN(
-			s, SQL_JOB_REPEAT, ARG_INT(job->number), ARG_INT(p->deliveries));
-	uint64_t callback = job->latest;
+	struct bytes status = store_sql_peek(row, 1);
+	p->held_outcome = (enum outcome)sqlite3_column_int(row, 0);
+	snprintf(p->held_status, sizeof(p->held_status), "%.*s", BYTES_FMT(status));
+	return 0;
+}
+
+/* Is the newest of the job's callbacks one that is held? 1 or 0. */
+static int is_held(struct store *s, const struct store_found *job)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	if (job->latest == job->callback)
+		return 0;
+	int r = STORE_ROW(s, SQL_CALLBACK_GET, &row, ARG_INT(job->latest));
+	return r == 1 ? sqlite3_column_int(row, 0) == STORE_HELD : r;
+}
+
+/* The source has spoken: whether, and when, it is asked again. */
+static int note_answer(
+	struct store *s, const struct store_put *p, struct store_found *job)
+{
+	enum outcome now = p->verdict == STORE_MOVED ? p->outcome : job->outcome;
+	int64_t ask_at = p->ask_at_usec ? p->ask_at_usec : job->ask_at_usec;
+
+	if (now != OUTCOME_PENDING && now != OUTCOME_LOST)
+		ask_at = 0;
+	if (now == OUTCOME_LOST && !job->ask_at_usec)
+		ask_at = 0;
+	return store_note_asked(s, job, p->ask_tries, ask_at, NULL);
+}
+
+static int change_known(struct store *s, struct store_put *p, struct store_found *job,
+	bool record, bool held)
+{
+	uint64_t callback = held ? job->callback : job->latest;
+	int r = 0;
+
 	if (record) {
 		callback = s->next_callback++;
 		r = record_callback(s, p, job->number, callback);
@@ -303,13 +363,54 @@ static int put_known(struct store *s, struct store_put *p, const struct store_fo
 	return r || !moves ? r : make_runs(s, p, job->number, callback);
 }
 
+static int put_known(struct store *s, struct store_put *p, struct store_found *job)
+{
+	bool record;
+	int held = p->confirmed ? is_held(s, job) : 0;
+
+	int r = held < 0 ? held : judge(s, p, job, &record);
+	if (!r && held)
+		r = find_disagreement(s, p, job);
+	if (r)
+		return r;
+	/* A repeat counts and nothing else, unless it is the first word of the source
+	 * itself for what was believed so far, or it is the reason to ask for what is not
+	 * asked for any more. */
+	bool asks = p->hold && !job->ask_at_usec && is_open(p, job);
+	if (record || held || asks || (p->confirmed && !job->confirmed_usec))
+		r = change_known(s, p, job, record, held);
+	else
+		r = STORE_RUN(
+			s, SQL_JOB_REPEAT, ARG_INT(job->number), ARG_INT(p->deliveries));
+	return r || !p->confirmed ? r : note_answer(s, p, job);
+}
+
+/* Is it for a job that is there and wants it no more? */
+static bool is_late_loss(const struct store_put *p, const struct store_found *job)
+{
+	return p->known && p->outcome == OUTCOME_LOST && job->outcome != OUTCOME_PENDING;
+}
+
+/* A question is given up: of a job that was lost already, its second one. */
+static int end_asking(struct store *s, struct store_put *p, struct store_found *job)
+{
+	p->verdict = STORE_REPEAT;
+	if (!job->ask_at_usec)
+		return 0;
+	store_count_asking(s, job->ask_at_usec, 0);
+	return STORE_RUN(s, SQL_JOB_NOTE, ARG_INT(job->number), ARG_INT(job->latest),
+		ARG_INT(s->now_usec), ARG_INT(job->deliveries), ARG_INT(0), ARG_INT(0),
+		ARG_INT(0), ARG_INT(0), ARG_INT(0));
+}
+
 int store_exec_put(struct store *s, struct store_op *op)
 {
 	struct store_put *p = container_of(op, struct store_put, op);
 	struct store_found job;
 
 	p->outcome_before = OUTCOME_NONE;
-	p->token_job[0] = '\0';
+	p->token_job[0] = p->held_status[0] = '\0';
+	p->held_outcome = OUTCOME_NONE;
 	p->deliveries = 0;
 	for (size_t i = 0; i < p->n_wishes; i++)
 		p->wishes[i].run = 0;
@@ -331,7 +432,13 @@ int store_exec_put(struct store *s, struct store_op *op)
 	r = store_find_job(s, p->source, p->id, p->status, &job);
 	if (r < 0)
 		return r;
+	if (r == 0 && p->known) {
+		op->result = -ENOENT;
+		return 0;
+	}
 	p->outcome_before = job.outcome;
+	if (is_late_loss(p, &job))
+		return end_asking(s, p, &job);
 	/* What the source answered when asked, or did not, was not delivered by it. */
 	bool delivered = !p->confirmed && p->outcome != OUTCOME_LOST;
 	p->deliveries = job.deliveries + delivered;

@@ -223,6 +223,15 @@ static int list_changes(struct store *s, struct store_list_changes *o, unsigned 
 	return r;
 }
 
+static int oldest_change(struct store *s, uint64_t *ret)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	int r = STORE_ROW(s, SQL_CHANGES_UP, &row, ARG_INT(0), ARG_INT(1));
+	*ret = r == 1 ? store_sql_number(row, 0) : s->next_change;
+	return r < 0 ? r : 0;
+}
+
 int store_exec_list_changes(struct store *s, struct store_op *op)
 {
 	struct store_list_changes *o = container_of(op, struct store_list_changes, op);
@@ -232,5 +241,8 @@ int store_exec_list_changes(struct store *s, struct store_op *op)
 	if (o->after > INT64_MAX)
 		return 0;
 	o->changes = calloc(limit, sizeof(*o->changes));
-	return answer(s, op, o->changes ? list_changes(s, o, limit) : -ENOMEM);
+	int r = o->changes ? oldest_change(s, &o->first) : -ENOMEM;
+	if (!r)
+		r = list_changes(s, o, limit);
+	return answer(s, op, r);
 }

@@ -44,6 +44,9 @@ static void fill_job(sqlite3_stmt *row, struct store_job *ret, bool *failed)
 	ret->public_url = store_sql_text(row, 10, failed);
 	ret->size_bytes = sqlite3_column_int64(row, 11);
 	ret->has_payload = sqlite3_column_int(row, 12);
+	ret->ask_at_usec = sqlite3_column_int64(row, 13);
+	ret->asked = store_sql_number(row, 14);
+	ret->ask_error = store_sql_text(row, 15, failed);
 }
 
 int store_read_job(struct store *s, uint64_t number, int with, struct store_job *ret)
@@ -57,7 +60,7 @@ int store_read_job(struct store *s, uint64_t number, int with, struct store_job 
 		return r;
 	fill_job(row, ret, &failed);
 	if (with & STORE_WITH_PAYLOAD)
-		ret->payload = store_sql_bytes(row, 14, &failed);
+		ret->payload = store_sql_bytes(row, 16, &failed);
 	if (failed) {
 		store_job_fini(ret);
 		return -ENOMEM;
@@ -177,6 +180,7 @@ void store_job_fini(struct store_job *j)
 	free(j->status);
 	free((void *)j->payload.data);
 	free(j->public_url);
+	free(j->ask_error);
 	runs_free(j->runs, j->n_runs);
 	*j = (struct store_job){.number = 0};
 }
@@ -204,6 +208,15 @@ static void due_free(struct store_due *due)
 	free(due->hooks);
 	due->hooks = NULL;
 	due->n_hooks = 0;
+}
+
+static void questions_free(struct store_question *questions, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(questions[i].id);
+		free(questions[i].error);
+	}
+	free(questions);
 }
 
 /* The record that an operation is the first member of; its array goes, and its count. */
@@ -247,6 +260,11 @@ void store_op_fini(struct store_op *op)
 		break;
 	}
 	case STORE_DUE: due_free(container_of(op, struct store_due, op)); break;
+	case STORE_ASKS: {
+		RECORD(store_asks);
+		EMPTY(questions_free, questions, n_questions);
+		break;
+	}
 	case STORE_PUT:
 	case STORE_SETTLE:
 	case STORE_EXPECT:
@@ -256,6 +274,7 @@ void store_op_fini(struct store_op *op)
 	case STORE_REPLAY:
 	case STORE_DISCARD:
 	case STORE_ORPHANS:
+	case STORE_ASKED:
 	case STORE_PING: break; /* their results are in the record itself */
 	}
 }

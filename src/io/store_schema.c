@@ -61,6 +61,19 @@ const char *const store_schema_steps[] = {
 
 	"CREATE TABLE change (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, "
 	"job INTEGER NOT NULL, run INTEGER NOT NULL) STRICT;",
+
+	/* ask_from and ask_at are of the steady clock; the lane is enum store_lane. */
+	"ALTER TABLE job ADD COLUMN ask_from INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN ask_tries INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN ask_error TEXT;"
+	"UPDATE job SET ask_at = 0 WHERE outcome <> 1 AND ask_at > 0;"
+	"UPDATE job SET ask_from = expected WHERE ask_at > 0;"
+	"DROP INDEX job_ask;"
+	"CREATE INDEX job_pending ON job (source) WHERE outcome = 1;"
+	"CREATE INDEX job_ask ON job (source, (" STORE_LANE_SQL "), ask_at) "
+	"WHERE ask_at > 0;"
+	"CREATE INDEX job_ask_from ON job (source, ask_from) WHERE ask_at > 0;",
 };
 const int store_schema_newest = ARRAY_SIZE(store_schema_steps);
 

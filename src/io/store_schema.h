@@ -9,6 +9,11 @@
 #define STORE_APPLICATION_ID 0x63626b64 /* "cbkd" */
 #define STORE_FILE           "callbackd.db"
 
+/* enum store_lane of a job's row, as the index job_ask has it. */
+#define STORE_LANE_SQL                                    \
+	"CASE WHEN expected > 0 OR confirmed > 0 THEN 0 " \
+	"WHEN asked = 0 THEN 1 ELSE 2 END"
+
 extern const char *const store_schema_steps[];
 extern const int store_schema_newest; /* how many steps there are */
 

@@ -3,6 +3,7 @@
  * where a question would be slow without it: then a schema that lacks it fails at open.
  */
 #include "io/store_private.h"
+#include "io/store_schema.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +18,9 @@
 	"j.number, j.source, j.id, j.status, j.outcome, j.received, j.updated, "         \
 	"j.expected, "                                                                   \
 	"j.confirmed, j.deliveries, j.public_url, j.size_bytes, c.payload IS NOT NULL, " \
-	"j.callback"
+	"j.ask_at, j.asked, j.ask_error"
+/* enum store_lane: must stand as in the index. */
+#define JOB_LANE "(" STORE_LANE_SQL ")"
 
 static const char *const texts[STORE_SQL_MAX] = {
 	[SQL_BEGIN] = "BEGIN",
@@ -34,32 +37,41 @@ static const char *const texts[STORE_SQL_MAX] = {
 			     "(SELECT max(seq) FROM change)",
 	/* 1 is OUTCOME_PENDING: the terms must stand as in the partial indexes. */
 	[SQL_COUNT_JOBS] = "SELECT (SELECT count(*) FROM job INDEXED BY job_key), "
+			   "(SELECT count(*) FROM job INDEXED BY job_pending "
+			   "WHERE outcome = 1), "
 			   "(SELECT count(*) FROM job INDEXED BY job_ask "
-			   "WHERE outcome = 1)",
+			   "WHERE ask_at > 0)",
 	[SQL_COUNT_RUNS] = "SELECT state, count(*) FROM run INDEXED BY run_open "
 			   "WHERE state <> 3 GROUP BY state",
 
 	[SQL_JOB_FIND] = "SELECT number, outcome, status, callback, latest, deliveries, "
-			 "expected, confirmed, ask_at FROM job INDEXED BY job_key "
+			 "expected, confirmed, ask_at, ask_from, ask_tries "
+			 "FROM job INDEXED BY job_key "
 			 "WHERE id = ?1 AND source = ?2",
 	[SQL_JOB_ADD] =
 		"INSERT INTO job (number, source, id, status, outcome, received, "
 		"updated, expected, confirmed, deliveries, callback, latest, "
-		"ask_at, public_url, size_bytes) VALUES "
-		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		"ask_at, public_url, size_bytes, ask_from) VALUES "
+		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 	[SQL_JOB_MOVE] = "UPDATE job SET status = ?2, outcome = ?3, callback = ?4, "
 			 "latest = ?4, updated = ?5, deliveries = ?6, "
 			 "received = iif(received = 0, ?7, received), "
-			 "confirmed = iif(?8 = 0, confirmed, ?8), ask_at = ?9 "
+			 "confirmed = iif(?8 = 0, confirmed, ?8), ask_at = ?9, "
+			 "ask_from = iif(?9 = 0, 0, ask_from), "
+			 "ask_tries = iif(?9 = 0, 0, ask_tries), "
+			 "ask_error = iif(?10, ask_error, NULL) "
 			 "WHERE number = ?1",
 	[SQL_JOB_NOTE] = "UPDATE job SET latest = ?2, updated = ?3, deliveries = ?4, "
 			 "received = iif(received = 0, ?5, received), "
-			 "confirmed = iif(?6 = 0, confirmed, ?6), ask_at = ?7 "
-			 "WHERE number = ?1",
+			 "confirmed = iif(?6 = 0, confirmed, ?6), ask_at = ?7, "
+			 "ask_from = ?8, ask_tries = ?9 WHERE number = ?1",
 	[SQL_JOB_REPEAT] = "UPDATE job SET deliveries = ?2 WHERE number = ?1",
 	[SQL_JOB_EXPECT] = "UPDATE job SET expected = ?2, ask_at = ?3, updated = ?4, "
 			   "public_url = coalesce(?5, public_url), "
-			   "size_bytes = iif(?6 < 0, size_bytes, ?6) WHERE number = ?1",
+			   "size_bytes = iif(?6 < 0, size_bytes, ?6), "
+			   "ask_from = ?7 WHERE number = ?1",
+	[SQL_JOB_ASKED] = "UPDATE job SET ask_at = ?2, ask_tries = ?3, "
+			  "asked = asked + 1, ask_error = ?4 WHERE number = ?1",
 	[SQL_JOB_GET] = "SELECT " JOB_COLUMNS ", c.payload FROM job j "
 			"LEFT JOIN callback c ON c.number = j.callback "
 			"WHERE j.number = ?1",
@@ -68,8 +80,23 @@ static const char *const texts[STORE_SQL_MAX] = {
 			   "AND (?2 IS NULL OR source = ?2)",
 	[SQL_JOBS_DOWN] = "SELECT number, source, outcome, updated FROM job "
 			  "WHERE number < ?1 ORDER BY number DESC",
-	[SQL_JOBS_UP] = "SELECT number, outcome, updated, received, expected FROM job "
+	[SQL_JOBS_UP] = "SELECT number, outcome, updated, received, expected, ask_at "
+			"FROM job "
 			"WHERE number > ?1 ORDER BY number LIMIT ?2",
+	[SQL_JOBS_DUE] = "SELECT id, ask_from, ask_tries, ask_error "
+			 "FROM job INDEXED BY job_ask WHERE source = ?1 "
+			 "AND " JOB_LANE " = ?2 AND ask_at > 0 AND ask_at <= ?3 "
+			 "ORDER BY ask_at LIMIT ?4",
+	[SQL_JOBS_NEXT_DUE] = "SELECT ask_at FROM job INDEXED BY job_ask "
+			      "WHERE source = ?1 AND " JOB_LANE " = ?2 "
+			      "AND ask_at > 0 AND ask_at > ?3 ORDER BY ask_at LIMIT 1",
+	[SQL_JOBS_SINCE] = "SELECT id, ask_from, ask_tries, ask_error "
+			   "FROM job INDEXED BY job_ask_from WHERE source = ?1 "
+			   "AND ask_at > 0 AND ask_from <= ?2 "
+			   "ORDER BY ask_from LIMIT ?3",
+	[SQL_JOBS_MEND] = "UPDATE job INDEXED BY job_ask_from SET "
+			  "ask_at = max(1, ask_at - (ask_from - ?1)), ask_from = ?1 "
+			  "WHERE ask_at > 0 AND ask_from > ?1",
 
 	[SQL_CALLBACK_ADD] =
 		"INSERT INTO callback (number, job, received, kind, outcome, "
@@ -80,6 +107,12 @@ static const char *const texts[STORE_SQL_MAX] = {
 	[SQL_CALLBACK_DELIVERY] = "SELECT 1 FROM callback INDEXED BY callback_job "
 				  "WHERE job = ?1 AND delivery = ?2 AND outcome = ?3 "
 				  "AND status IS ?4 AND (kind = ?5) = ?6",
+	/* Of a job that is flooded only so many are looked at. */
+	[SQL_CALLBACK_HELD] =
+		"SELECT outcome, status FROM (SELECT number, kind, outcome, status "
+		"FROM callback INDEXED BY callback_job WHERE job = ?1 LIMIT 100) "
+		"WHERE kind = ?2 AND number > ?3 AND outcome <> ?4 AND outcome <> 1 "
+		"ORDER BY number DESC LIMIT 1",
 	[SQL_CALLBACK_DROP] = "DELETE FROM callback WHERE number = ?1",
 	[SQL_CALLBACKS_OF_JOB] = "SELECT number, length(payload) FROM callback "
 				 "INDEXED BY callback_job WHERE job = ?1",

@@ -124,6 +124,7 @@ int store_commit(struct store *s)
 		return r;
 	if (s->ahead.commits != s->counts.commits)
 		s->ahead.bytes = store_dir_bytes(s);
+	s->ahead.seq = s->next_change - 1;
 	pthread_mutex_lock(&s->mutex);
 	s->counts = s->ahead;
 	pthread_mutex_unlock(&s->mutex);

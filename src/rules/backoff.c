@@ -1,4 +1,4 @@
-/* Full jitter; see backoff.h. */
+/* Jitter, full and half; see backoff.h. */
 #include "rules/backoff.h"
 
 #include "base/macros.h"
@@ -7,7 +7,7 @@
 #define DELAY_MIN_USEC USEC_PER_MSEC
 #define DELAY_MAX_USEC ((uint64_t)INT64_MAX / 2) /* now + delay still fits an int64_t */
 
-uint64_t backoff_usec(uint64_t base_usec, uint64_t max_usec, unsigned failures)
+static uint64_t limit_usec(uint64_t base_usec, uint64_t max_usec, unsigned failures)
 {
 	uint64_t cap = base_usec;
 
@@ -17,7 +17,20 @@ uint64_t backoff_usec(uint64_t base_usec, uint64_t max_usec, unsigned failures)
 		cap *= 2; /* below max, hence below 2^62: cannot overflow */
 	if (cap > max_usec)
 		cap = max_usec;
-	if (cap <= DELAY_MIN_USEC)
-		return DELAY_MIN_USEC;
+	return cap > DELAY_MIN_USEC ? cap : DELAY_MIN_USEC;
+}
+
+uint64_t backoff_usec(uint64_t base_usec, uint64_t max_usec, unsigned failures)
+{
+	uint64_t cap = limit_usec(base_usec, max_usec, failures);
+
 	return DELAY_MIN_USEC + random_below(cap - DELAY_MIN_USEC + 1);
+}
+
+uint64_t backoff_half_usec(uint64_t base_usec, uint64_t max_usec, unsigned failures)
+{
+	uint64_t cap = limit_usec(base_usec, max_usec, failures);
+	uint64_t least = cap / 2 > DELAY_MIN_USEC ? cap / 2 : DELAY_MIN_USEC;
+
+	return least + random_below(cap - least + 1);
 }

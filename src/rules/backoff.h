@@ -13,4 +13,11 @@
  */
 uint64_t backoff_usec(uint64_t base_usec, uint64_t max_usec, unsigned failures);
 
+/*
+ * The same bounds, but never less than half of what full jitter may come to: for what is asked of
+ * somebody who is well, where sooner is no kindness. A uniform delay from half of
+ * min(max, base * 2^(failures-1)) to all of it.
+ */
+uint64_t backoff_half_usec(uint64_t base_usec, uint64_t max_usec, unsigned failures);
+
 #endif

@@ -9,6 +9,7 @@
  */
 #include "rules/chunk.h"
 
+#include "base/codec.h"
 #include "rules/head.h"
 
 #define MAX_DIGITS 16
@@ -35,20 +36,9 @@ enum {
 	BROKEN,
 };
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static int size_byte(struct chunk *c, char b)
 {
-	int digit = hex_value(b);
+	int digit = codec_hex_digit(b);
 
 	if (digit >= 0) {
 		if (c->digits == MAX_DIGITS) /* 64 bits: it cannot overflow below */

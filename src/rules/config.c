@@ -60,9 +60,12 @@ void config_unref(struct config *c)
 	words_fini(&c->listen);
 	words_fini(&c->listen_tls);
 	words_fini(&c->status_listen);
+	for (size_t i = 0; i < c->n_status_keys; i++)
+		secret_fini(&c->status_keys[i]);
+	free(c->status_keys);
 	cidr_list_fini(&c->trusted_proxy);
 	char *texts[] = {c->tls_certificate_file, c->tls_key_file, c->tls_client_ca_file,
-		c->public_url, c->state_directory, c->control_socket};
+		c->public_url, c->state_directory, c->control_socket, c->status_source};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(texts[i]);
 	settings_free(c->origins);

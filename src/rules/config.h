@@ -24,6 +24,10 @@ struct config_limits { /* robustness.md, "Connections" */
 struct config {
 	unsigned refs; /* loop thread only */
 	struct words listen, listen_tls, status_listen;
+	char *status_source; /* as written, or NULL */
+	struct secret *status_keys;
+	size_t n_status_keys;
+	const struct source *status_served; /* by the status API; NULL: none is */
 	char *tls_certificate_file, *tls_key_file,
 		*tls_client_ca_file; /* resolved, or NULL */
 	char *public_url;            /* origin only, no trailing slash; NULL for none */

@@ -92,6 +92,82 @@ static int check_paths(struct build *b)
 	return r;
 }
 
+/* ---- the status API: whose it is, and with which key ---- */
+
+static const struct source *named_status_source(
+	struct build *b, const struct section *daemon, const char *name)
+{
+	const struct source *s = config_source(b->config, bytes_of(name));
+	struct place at = settings_of(daemon, "StatusSource")->at;
+	if (!s)
+		findings_error(&b->findings, at,
+			"StatusSource=%s: there is no such source",
+			findings_quote(bytes_of(name)).text);
+	else if (!s->upload_url)
+		findings_error(&b->findings, at,
+			"StatusSource=%s: [Source %s] has no UploadURL=",
+			findings_quote(bytes_of(name)).text, s->name);
+	else
+		return s;
+	return NULL;
+}
+
+/* *ret_several: there is more than one, so none is meant. */
+static const struct source *only_status_source(const struct config *c, bool *ret_several)
+{
+	const struct source *found = NULL;
+	*ret_several = false;
+	for (size_t i = 0; i < c->n_sources; i++) {
+		if (!c->sources[i]->upload_url)
+			continue;
+		*ret_several = found != NULL;
+		if (found)
+			return NULL;
+		found = c->sources[i];
+	}
+	return found;
+}
+
+static void check_status_listen(
+	struct build *b, const struct section *daemon, const struct source *s)
+{
+	struct place at = settings_of(daemon, "StatusListen")->at;
+	const struct section *section = settings_section(
+		b->origins, SECTION_SOURCE, bytes_of(s->name));
+	need(b, daemon, "StatusListen", "PublicURL");
+	/* Nobody is ever served without a key. */
+	if (!is_written(daemon, "StatusKeyFile") && !is_written(section, "APIKeyFile"))
+		findings_error(&b->findings, at,
+			"StatusListen= needs StatusKeyFile=, or APIKeyFile= in [Source "
+			"%s], whose key its clients must send",
+			s->name);
+	if (s->verify != 0 && !(s->verify & VERIFY_TOKEN))
+		findings_error(&b->findings, at,
+			"StatusListen= needs Verify=token in [Source %s]: without it "
+			"the callbacks of uploads would not verify",
+			s->name);
+}
+
+static void check_status(struct build *b)
+{
+	const struct section *daemon = &b->origins->sections[0];
+	struct config *c = b->config;
+	bool several = false;
+	if (c->status_source)
+		c->status_served = named_status_source(b, daemon, c->status_source);
+	else
+		c->status_served = only_status_source(c, &several);
+	if (!is_written(daemon, "StatusListen"))
+		return;
+	if (c->status_served)
+		check_status_listen(b, daemon, c->status_served);
+	else if (!c->status_source)
+		findings_error(&b->findings, settings_of(daemon, "StatusListen")->at,
+			several ? "StatusListen= needs StatusSource=: several sources "
+				  "have an UploadURL="
+				: "StatusListen= needs a source with UploadURL=");
+}
+
 int config_check(struct build *b)
 {
 	int r = check_daemon(b);
@@ -109,5 +185,6 @@ int config_check(struct build *b)
 			config_check_hook(b, s, config_build_hook(s));
 		}
 	}
+	check_status(b);
 	return 0;
 }

@@ -116,9 +116,6 @@ static void check_on(struct build *b, const struct section *s, const struct hook
 		findings_error(&b->findings, settings_of(s, "Where")->at,
 			"Where= cannot be had beside On=dead: conditions look at a "
 			"callback, and a run that died is none; use a hook of its own");
-	if (hook->on_outcomes >> OUTCOME_LOST & 1)
-		findings_warning(&b->findings, settings_of(s, "On")->at,
-			"On=lost is not supported yet: no job becomes lost");
 }
 
 /* A word of On= held against the words its sources know. */

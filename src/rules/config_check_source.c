@@ -66,7 +66,8 @@ static void check_verify(
 		if (settings_of(s, "Preset")->size == 0 || s->preset)
 			findings_error(&b->findings, verify->at,
 				"[Source %s] has no Verify=: write Verify=token (or "
-				"header, basic, hmac, standard-webhooks, twilio) and "
+				"header, basic, hmac, standard-webhooks, twilio, "
+				"ed25519, jwt, sns, http-signature) and "
 				"SecretFile=, or Verify=none to believe anybody",
 				s->name);
 		return;
@@ -218,43 +219,39 @@ static void check_words(
 	}
 }
 
-/* Read and kept, and nothing comes of it so far. */
-static void warn_of_unbuilt(
-	struct build *b, const struct section *s, const char *key, const char *missing)
-{
-	const struct setting *setting = settings_of(s, key);
-	if (setting->size > 0 && setting->values[0].origin == ORIGIN_FILE)
-		findings_warning(&b->findings, setting->at,
-			"%s= is not supported yet: %s", key, missing);
-}
-
+/* Who can be asked, and with what the answer is understood. */
 static void check_asking(
 	struct build *b, const struct section *s, const struct source *source)
 {
+	const struct setting *url = settings_of(s, "StatusURL");
 	if (source->status_url && !strstr(source->status_url, "{id}"))
-		findings_error(&b->findings, settings_of(s, "StatusURL")->at,
+		findings_error(&b->findings, url->at,
 			"StatusURL= must hold {id}, which stands for the job's id");
-	else if (source->status_url)
-		warn_of_unbuilt(b, s, "StatusURL",
-			"the sender is not asked for the status of a job");
-	if (source->expect_within_usec)
-		warn_of_unbuilt(b, s, "ExpectWithin",
-			"an expected job that keeps silent is not asked for");
-	if (source->give_up_usec)
-		warn_of_unbuilt(b, s, "GiveUpAfter", "no job becomes lost");
+	else if (source->confirm && url->size == 0)
+		findings_error(&b->findings, settings_of(s, "Confirm")->at,
+			"Confirm=yes needs StatusURL=, where the source is asked");
+	if (source->confirm && source->status.size == 0)
+		findings_error(&b->findings, settings_of(s, "Confirm")->at,
+			"Confirm=yes needs StatusField=: without it an answer of "
+			"StatusURL= says nothing");
+	else if (source->status_url && source->status.size == 0)
+		findings_warning(&b->findings, url->at,
+			"StatusURL= is not asked: with an empty StatusField= an answer "
+			"says nothing");
 }
 
 void config_check_source(
 	struct build *b, const struct section *section, const struct source *source)
 {
 	check_verify(b, section, source);
-	if (source->verify & VERIFY_HMAC)
+	if (source->verify & (VERIFY_HMAC | VERIFY_ED25519))
 		check_signature(b, section, source);
 	if (source->verify & VERIFY_TWILIO && !has_public_url(b))
 		findings_error(&b->findings, settings_of(section, "Verify")->at,
 			"Verify=twilio needs PublicURL= in [Daemon], which is part of "
 			"what "
 			"is signed");
+	config_check_keys(b, section, source);
 	check_urls(b, section, source);
 	check_words(b, section, source);
 	check_asking(b, section, source);

@@ -6,12 +6,14 @@
 
 #include "base/codec.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 bool config_secret_handles(enum key_type type)
 {
-	return type == KEY_SECRETS || type == KEY_SECRET || type == KEY_KEY_FILE;
+	return type == KEY_SECRETS || type == KEY_API_KEYS || type == KEY_SECRET ||
+	       type == KEY_KEY_FILE;
 }
 
 static void tell_warning(
@@ -21,23 +23,20 @@ static void tell_warning(
 		findings_quote(bytes_of(v->text)).text, text);
 }
 
-/* 0 and the content, 1: there is none (told), -ENOMEM. */
+/* 0 and the content, 1: there is none (told), -ENOMEM. The warning is the caller's to tell. */
 static int read_file(struct convert *c, const struct setting_value *v, char **ret,
-	size_t *ret_size, char **ret_path)
+	size_t *ret_size, char **ret_path, char **ret_warning)
 {
 	const struct config_world *world = c->build->world;
 	CLEANUP(freep) char *reason = NULL;
-	CLEANUP(freep) char *warning = NULL;
 	if (!world->read_secret) {
 		config_refuse(c, v, "cannot be read here");
 		return 1;
 	}
 	int r = world->read_secret(
-		world->arg, v->text, ret, ret_size, ret_path, &reason, &warning);
+		world->arg, v->text, ret, ret_size, ret_path, &reason, ret_warning);
 	if (r < 0)
 		return r;
-	if (warning)
-		tell_warning(c, v, warning);
 	if (r == 0)
 		return 0;
 	if (r == 2 && world->checking)
@@ -74,14 +73,44 @@ static int fill_secret(struct secret *s, const char *file, const char *text, siz
 	return 0;
 }
 
+/* The schemes that may find public keys in SecretFile=. */
+#define PUBLIC_SCHEMES \
+	(VERIFY_ED25519 | VERIFY_JWT | VERIFY_HTTP_SIGNATURE | VERIFY_STANDARD_WEBHOOKS)
+
+/*
+ * Public keys, where a scheme of the source is for them. What may as well be a shared secret,
+ * 32 bytes in some spelling, is a public key to ed25519 alone: http-signature would take the
+ * one for the other. The file as it is: 32 bytes may end with a newline. 0 or -ENOMEM.
+ */
+static int read_keys(unsigned verify, struct bytes file, struct secret *s)
+{
+	const char *problem;
+	struct keyset *keys;
+
+	if (!(verify & PUBLIC_SCHEMES))
+		return 0;
+	int r = keyset_of_text(file, &keys, &problem);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	const struct keyset_key *first = &keys->keys[0];
+	bool wanted = first->plain ? verify & VERIFY_ED25519
+				   : first->webhook || verify != VERIFY_STANDARD_WEBHOOKS;
+	if (wanted)
+		s->keys = keys;
+	else
+		keyset_unref(keys);
+	return 0;
+}
+
 /* 0 and *ret filled, 1: nothing to fill it with (told), -ENOMEM. */
-static int read_secret(
-	struct convert *c, const struct setting_value *v, struct secret *ret)
+static int read_secret(struct convert *c, const struct setting_value *v, unsigned verify,
+	struct secret *ret)
 {
 	CLEANUP(freep) char *path = NULL;
+	CLEANUP(freep) char *warning = NULL;
 	char *text = NULL;
 	size_t room = 0;
-	int r = read_file(c, v, &text, &room, &path);
+	int r = read_file(c, v, &text, &room, &path, &warning);
 	if (r != 0)
 		return r;
 	size_t size = size_without_newline(text, room);
@@ -91,27 +120,13 @@ static int read_secret(
 	} else {
 		r = fill_secret(ret, v->text, text, size);
 	}
+	if (r == 0)
+		r = read_keys(verify, (struct bytes){text, room}, ret);
+	/* Who else may read a public key is of no interest. */
+	if (warning && !ret->keys)
+		tell_warning(c, v, warning);
 	bytes_wipe(text, room);
 	return r;
-}
-
-static int convert_secrets(struct convert *c)
-{
-	struct source *source = container_of(
-		(struct secret **)c->at, struct source, secrets);
-	int r = 0;
-	for (size_t i = 0; r >= 0 && i < c->setting->size; i++) {
-		struct secret secret = {0};
-		struct secret *list = reallocarray(
-			source->secrets, source->n_secrets + 1, sizeof(*list));
-		if (!list)
-			return -ENOMEM;
-		source->secrets = list;
-		r = read_secret(c, &c->setting->values[i], &secret);
-		if (r == 0)
-			source->secrets[source->n_secrets++] = secret;
-	}
-	return r < 0 ? r : 0;
 }
 
 /* It goes into a header as it is: what would end the line must not be in it. */
@@ -123,18 +138,58 @@ static bool fits_header(const struct secret *s)
 	return true;
 }
 
+static void refuse_unfit(struct convert *c, const struct setting_value *v)
+{
+	config_refuse(c, v, "a key is one line of printable ASCII");
+}
+
+/* Behind the list stands how many there are. */
+static_assert(offsetof(struct source, n_secrets) ==
+		      offsetof(struct source, secrets) + sizeof(struct secret *),
+	"SecretFile=");
+static_assert(offsetof(struct config, n_status_keys) ==
+		      offsetof(struct config, status_keys) + sizeof(struct secret *),
+	"StatusKeyFile=");
+
+static int convert_secrets(struct convert *c)
+{
+	struct secret **secrets = c->at;
+	size_t *n_secrets = (size_t *)(secrets + 1);
+	bool api_keys = c->key->type == KEY_API_KEYS;
+	/* Verify= stands before SecretFile= in the table, and so is known. */
+	unsigned verify =
+		api_keys ? 0 : container_of(secrets, struct source, secrets)->verify;
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < c->setting->size; i++) {
+		const struct setting_value *v = &c->setting->values[i];
+		struct secret secret = {0};
+		struct secret *list = reallocarray(
+			*secrets, *n_secrets + 1, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		*secrets = list;
+		r = read_secret(c, v, verify, &secret);
+		if (r != 0)
+			continue;
+		if (api_keys && !fits_header(&secret))
+			refuse_unfit(c, v);
+		list[(*n_secrets)++] = secret;
+	}
+	return r < 0 ? r : 0;
+}
+
 static int convert_api_key(struct convert *c, const struct setting_value *v)
 {
 	struct secret *secret = calloc(1, sizeof(*secret));
 	if (!secret)
 		return -ENOMEM;
-	int r = read_secret(c, v, secret);
+	int r = read_secret(c, v, 0, secret);
 	if (r != 0) {
 		free(secret);
 		return r < 0 ? r : 0;
 	}
 	if (!fits_header(secret))
-		config_refuse(c, v, "a key is one line of printable ASCII");
+		refuse_unfit(c, v);
 	*(struct secret **)c->at = secret;
 	return 0;
 }
@@ -143,11 +198,14 @@ static int convert_api_key(struct convert *c, const struct setting_value *v)
 static int convert_key_file(struct convert *c, const struct setting_value *v)
 {
 	CLEANUP(freep) char *path = NULL;
+	CLEANUP(freep) char *warning = NULL;
 	char *text = NULL;
 	size_t size = 0;
-	int r = read_file(c, v, &text, &size, &path);
+	int r = read_file(c, v, &text, &size, &path, &warning);
 	if (r < 0)
 		return r;
+	if (warning)
+		tell_warning(c, v, warning);
 	if (r == 0 && size == 0)
 		config_refuse(c, v, "the file is empty");
 	if (r == 0)
@@ -161,7 +219,7 @@ int config_secret_convert(struct convert *c)
 {
 	if (c->setting->size == 0)
 		return 0;
-	if (c->key->type == KEY_SECRETS)
+	if (c->key->type == KEY_SECRETS || c->key->type == KEY_API_KEYS)
 		return convert_secrets(c);
 	const struct setting_value *v = &c->setting->values[0];
 	return c->key->type == KEY_SECRET ? convert_api_key(c, v)
@@ -189,9 +247,10 @@ static struct place place_of(const struct setting *setting, const struct secret 
 }
 
 /* Those that secrets are for. */
-#define SECRET_SCHEMES                                               \
-	(VERIFY_TOKEN | VERIFY_HEADER | VERIFY_BASIC | VERIFY_HMAC | \
-		VERIFY_STANDARD_WEBHOOKS | VERIFY_TWILIO)
+#define SECRET_SCHEMES                                                                   \
+	(VERIFY_TOKEN | VERIFY_HEADER | VERIFY_BASIC | VERIFY_HMAC |                     \
+		VERIFY_STANDARD_WEBHOOKS | VERIFY_TWILIO | VERIFY_ED25519 | VERIFY_JWT | \
+		VERIFY_HTTP_SIGNATURE)
 #define WHSEC_PREFIX "whsec_"
 
 /*
@@ -230,8 +289,11 @@ static const char *decode_whsec(struct findings *f, struct secret *s)
 	struct bytes prefix = bytes_of(WHSEC_PREFIX);
 	struct bytes text = {(const char *)s->text, s->text_size};
 
+	if (s->keys)
+		return s->keys->keys[0].webhook ? NULL
+						: "it is a public key, and not whpk_";
 	if (bytes_starts(text, bytes_of("whpk_")))
-		return "it is a public key, and those are not supported yet";
+		return "behind whpk_ there is no base64 of 32 bytes";
 	if (bytes_starts(text, prefix))
 		text = (struct bytes){text.data + prefix.size, text.size - prefix.size};
 	s->whsec = malloc(s->text_size + 1);
@@ -243,7 +305,7 @@ static const char *decode_whsec(struct findings *f, struct secret *s)
 	s->whsec_size = size > 0 ? (size_t)size : 0;
 	return size > 0 ? NULL
 			: "Verify=standard-webhooks wants " WHSEC_PREFIX
-			  " and base64 behind it";
+			  " or whpk_ and base64 behind it";
 }
 
 static void tell_secret(struct build *b, const struct section *section,
@@ -263,7 +325,7 @@ void config_secret_decode(
 
 	for (size_t i = 0; i < source->n_secrets; i++) {
 		struct secret *s = &source->secrets[i];
-		problem = decode_own(&source->signature, s);
+		problem = s->keys ? NULL : decode_own(&source->signature, s);
 		n_own += !problem;
 		if (problem && own_alone)
 			tell_secret(b, section, s, problem);

@@ -4,18 +4,17 @@
  */
 #include "rules/config_build.h"
 
+#include "rules/address.h"
+#include "rules/head.h"
+#include "rules/target.h"
+
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
-#include <sys/un.h>
 
 const char *config_text_header(const char *text)
 {
-	/* RFC 9110, 5.6.2 */
-	static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789!#$%&'*+-.^_`|~";
-	return *text && text[strspn(text, token)] == '\0'
-		       ? NULL
-		       : "the name of a header is wanted";
+	return head_is_token(bytes_of(text)) ? NULL : "the name of a header is wanted";
 }
 
 const char *config_text_variable(const char *text)
@@ -27,8 +26,8 @@ const char *config_text_variable(const char *text)
 	return NULL;
 }
 
-/* "1" to "65535"; "0" too, where a kernel may choose. Nothing behind it. */
-static bool is_port(const char *text, unsigned least)
+/* "1" to "65535", and nothing behind it. */
+static bool is_port(const char *text)
 {
 	unsigned port = 0;
 	size_t n = strspn(text, "0123456789");
@@ -36,10 +35,10 @@ static bool is_port(const char *text, unsigned least)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		port = port * 10 + (unsigned)(text[i] - '0');
-	return port >= least && port <= 65535;
+	return port >= 1 && port <= 65535;
 }
 
-static bool is_ip(int family, const char *text, size_t size)
+static bool is_ipv6(const char *text, size_t size)
 {
 	char copy[INET6_ADDRSTRLEN];
 	unsigned char address[16];
@@ -47,26 +46,16 @@ static bool is_ip(int family, const char *text, size_t size)
 		return false;
 	memcpy(copy, text, size);
 	copy[size] = '\0';
-	return inet_pton(family, copy, address) == 1;
+	return inet_pton(AF_INET6, copy, address) == 1;
 }
 
 const char *config_text_address(const char *text)
 {
-	static const char wanted[] = "ADDR:PORT, [V6]:PORT or an absolute path is wanted";
-	if (text[0] == '/')
-		return strlen(text) < sizeof(((struct sockaddr_un *)NULL)->sun_path)
-			       ? NULL
-			       : "the path is too long for a unix socket";
-	const char *colon = strrchr(text, ':');
-	if (!colon || !is_port(colon + 1, 0))
-		return wanted;
-	size_t size = (size_t)(colon - text);
-	if (text[0] == '[')
-		return size > 2 && text[size - 1] == ']' &&
-				       is_ip(AF_INET6, text + 1, size - 2)
-			       ? NULL
-			       : wanted;
-	return is_ip(AF_INET, text, size) ? NULL : wanted;
+	struct address address;
+	int r = address_parse(text, &address);
+	if (r == -ENAMETOOLONG)
+		return "the path is too long for a unix socket";
+	return r < 0 ? "ADDR:PORT, [V6]:PORT or an absolute path is wanted" : NULL;
 }
 
 /* Past the host and its port; NULL when there is none. */
@@ -80,7 +69,7 @@ static const char *skip_authority(const char *p)
 	size_t n = strspn(p, host);
 	if (p[0] == '[') {
 		const char *close = memchr(p, ']', size);
-		if (!close || !is_ip(AF_INET6, p + 1, (size_t)(close - p - 1)))
+		if (!close || !is_ipv6(p + 1, (size_t)(close - p - 1)))
 			return NULL;
 		n = (size_t)(close + 1 - p);
 	}
@@ -93,7 +82,7 @@ static const char *skip_authority(const char *p)
 		return NULL;
 	memcpy(port, p + n + 1, rest);
 	port[rest] = '\0';
-	return is_port(port, 1) ? end : NULL;
+	return is_port(port) ? end : NULL;
 }
 
 /* The start of a URL: behind its authority, or NULL and *ret_reason. */
@@ -142,14 +131,16 @@ const char *config_text_origin(const char *text)
 
 const char *config_text_target(const char *text)
 {
+	struct target target;
+	const char *reason;
+
 	if (text[0] != '/')
 		return "a path begins with /";
-	for (const char *p = text; *p; p++) {
-		if (*p == '?' || *p == '#')
-			return "a path has no query and no fragment";
-		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f)
-			return "a path is compared as it is sent: no blanks, no "
-			       "controls, anything but ASCII as %XX";
-	}
+	if (strpbrk(text, "?#"))
+		return "a path has no query and no fragment";
+	/* What the listener does not take would never be asked for. */
+	if (target_parse(bytes_of(text), &target, &reason) < 0)
+		return "a path is compared as it is sent: no blanks, no controls, "
+		       "anything but ASCII and all of \"<>[]{}|\\^` as %XX";
 	return strcmp(text, "/healthz") == 0 ? "/healthz is the daemon's own" : NULL;
 }

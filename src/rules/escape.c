@@ -1,18 +1,10 @@
 /* Reads one escape; see escape.h. */
 #include "rules/escape.h"
 
-#include <stdint.h>
+#include "base/codec.h"
+#include "base/utf8.h"
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include <stdint.h>
 
 /* `digits` digits of `base`; -1 when they are not there. */
 static int64_t read_number(const char **p, int base, int digits)
@@ -20,7 +12,7 @@ static int64_t read_number(const char **p, int base, int digits)
 	int64_t value = 0;
 
 	for (int i = 0; i < digits; i++, ++*p) {
-		int digit = hex_value(**p);
+		int digit = codec_hex_digit(**p);
 		if (digit < 0 || digit >= base)
 			return -1;
 		value = value * base + digit;
@@ -28,36 +20,17 @@ static int64_t read_number(const char **p, int base, int digits)
 	return value;
 }
 
-static void add_code_point(struct text *t, uint32_t c)
-{
-	if (c < 0x80) {
-		text_addc(t, (char)c);
-		return;
-	}
-	if (c < 0x800) {
-		text_addc(t, (char)(0xc0 | c >> 6));
-	} else {
-		if (c < 0x10000) {
-			text_addc(t, (char)(0xe0 | c >> 12));
-		} else {
-			text_addc(t, (char)(0xf0 | c >> 18));
-			text_addc(t, (char)(0x80 | (c >> 12 & 0x3f)));
-		}
-		text_addc(t, (char)(0x80 | (c >> 6 & 0x3f)));
-	}
-	text_addc(t, (char)(0x80 | (c & 0x3f)));
-}
-
 /* \xHH, \nnn, \uHHHH, \UHHHHHHHH; *p stands behind the letter (on the octal's first). */
 static const char *read_numbered(const char **p, char letter, struct text *out)
 {
 	int64_t value;
+	char utf8[UTF8_CHAR_MAX];
 
 	if (letter == 'u' || letter == 'U') {
 		value = read_number(p, 16, letter == 'u' ? 4 : 8);
 		if (value <= 0 || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
 			return "\\u and \\U need 4 and 8 hex digits of a character";
-		add_code_point(out, (uint32_t)value);
+		text_add(out, (struct bytes){utf8, utf8_put((uint32_t)value, utf8)});
 		return NULL;
 	}
 	value = letter == 'x' ? read_number(p, 16, 2) : read_number(p, 8, 3);

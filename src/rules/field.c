@@ -6,25 +6,17 @@
 
 #include "base/text.h"
 #include "base/utf8.h"
+#include "rules/head.h"
 
 #include <errno.h>
-
-static bool is_token_char(char c)
-{
-	/* RFC 9110, 5.6.2 */
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
-}
 
 static const char *check_header_name(const char *name)
 {
 	if (!*name)
 		return "header: needs a name";
-	for (const char *p = name; *p; p++)
-		if (!is_token_char(*p))
-			return "header: is followed by what cannot be the name of a "
-			       "header";
-	return NULL;
+	return head_is_token(bytes_of(name))
+		       ? NULL
+		       : "header: is followed by what cannot be the name of a header";
 }
 
 static const char *check_pointer(const char *text)

@@ -11,6 +11,7 @@
 
 enum {
 	BAD = 400,
+	NO_SUCH_PATH = 404,
 	TARGET_TOO_LONG = 414,
 	BAD_CODING = 415,
 	BAD_EXPECT = 417,
@@ -32,7 +33,7 @@ bool head_is_value_char(char c)
 	return u == '\t' || (u >= 0x20 && u != 0x7f);
 }
 
-static bool is_token(struct bytes b)
+bool head_is_token(struct bytes b)
 {
 	for (size_t i = 0; i < b.size; i++)
 		if (!head_is_token_char(b.data[i]))
@@ -112,6 +113,13 @@ static int check_version(struct bytes text, struct head *h, const char **ret_rea
 	return BAD;
 }
 
+/* RFC 9112, 3.2.3: the authority form is for proxies. It is sound, and names nothing here. */
+static int check_authority(struct bytes text, const char **ret_reason)
+{
+	*ret_reason = "CONNECT";
+	return target_authority_valid(text) ? NO_SUCH_PATH : BAD;
+}
+
 static int check_request_line(struct bytes line, const struct head_limits *limits,
 	struct head *h, const char **ret_reason)
 {
@@ -119,7 +127,7 @@ static int check_request_line(struct bytes line, const struct head_limits *limit
 	struct target t;
 
 	h->message.method = bytes_split(line, ' ', &rest);
-	if (!is_token(h->message.method)) {
+	if (!head_is_token(h->message.method)) {
 		*ret_reason = "method is no token";
 		return BAD;
 	}
@@ -131,10 +139,14 @@ static int check_request_line(struct bytes line, const struct head_limits *limit
 	int r = check_version(version, h, ret_reason);
 	if (r)
 		return r;
-	/* RFC 9112, 3.2.3: CONNECT has the authority form alone, which goes to proxies. */
-	if (bytes_equal(h->message.method, bytes_of("CONNECT"))) {
-		*ret_reason = "CONNECT";
-		return BAD;
+	if (bytes_equal(h->message.method, bytes_of("CONNECT")))
+		return check_authority(h->request_target, ret_reason);
+	if (bytes_equal(h->message.method, bytes_of("OPTIONS")) &&
+		bytes_equal(h->request_target, bytes_of("*"))) {
+		/* RFC 9112, 3.2.4: of the server as a whole. No path is the asterisk. */
+		h->message.target = h->message.path = h->request_target;
+		h->message.query = h->host = BYTES_NONE;
+		return 0;
 	}
 	if (target_parse(h->request_target, &t, ret_reason) < 0)
 		return BAD;
@@ -160,7 +172,7 @@ static int check_field(
 		*ret_reason = "field without a colon";
 		return BAD;
 	}
-	if (!is_token(ret->name)) { /* 5.1: no blank before the colon either */
+	if (!head_is_token(ret->name)) { /* 5.1: no blank before the colon either */
 		*ret_reason = "field name is no token";
 		return BAD;
 	}
@@ -336,8 +348,14 @@ int head_check(struct bytes head, const struct head_limits *limits,
 	int r = take_line(&rest, &line, ret_reason);
 	if (r == 0)
 		r = check_request_line(line, limits, &h, ret_reason);
-	if (r == 0)
-		r = check_fields(rest, limits, headers, &h, ret_reason);
+	if (r == 0 || r == NO_SUCH_PATH) { /* which has to be sound all the same */
+		const char *reason = NULL;
+		int fields = check_fields(rest, limits, headers, &h, &reason);
+		if (fields) {
+			r = fields;
+			*ret_reason = reason;
+		}
+	}
 	if (r == 0)
 		*ret = h;
 	return r;

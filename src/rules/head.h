@@ -14,7 +14,8 @@ struct head_limits {
 
 struct head {
 	struct message
-		message; /* method, target (origin form), path, query, headers; no body */
+		message; /* method, target (origin form; * of OPTIONS), path, query,
+			    headers; no body */
 	struct bytes
 		request_target; /* as it stood in the request line, absolute or not */
 	struct bytes host; /* of the absolute form, else of Host; BYTES_NONE (1.0 only) */
@@ -36,16 +37,17 @@ ptrdiff_t head_find_end(struct bytes input, const struct head_limits *limits) MU
 /* What to refuse an input with that head_find_end() called too large: 414 or 431. */
 int head_overflow(struct bytes input, const char **ret_reason) MUST_CHECK;
 /*
- * 0, or the status to refuse with (400, 414, 415, 417, 431, 501, 505 folded to what the
- * contract allows) and *ret_reason (static text, for the journal). `headers` has room for
- * max_headers. After a refusal nothing behind this head may be served.
+ * 0, or the status to refuse with (400, 404 for a CONNECT, 414, 415, 417, 431) and
+ * *ret_reason (static text, for the journal). `headers` has room for max_headers. After a
+ * refusal nothing behind this head may be served.
  */
 int head_check(struct bytes head, const struct head_limits *limits,
 	struct message_header *headers, struct head *ret,
 	const char **ret_reason) MUST_CHECK;
 
-/* Also for the trailers of a chunked body. RFC 9110, 5.6.2 and 5.5. */
+/* For all who read or write names and values. RFC 9110, 5.6.2 and 5.5. */
 bool head_is_token_char(char c);
+bool head_is_token(struct bytes b);
 bool head_is_value_char(char c);
 
 #endif

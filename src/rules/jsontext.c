@@ -5,6 +5,7 @@
  */
 #include "rules/jsontext.h"
 
+#include "base/codec.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -50,41 +51,19 @@ static void skip_blanks(struct reader *r)
 
 /* ---- Strings ---- */
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The four digits of \uHHHH; -1 when they are not there. */
 static int32_t read_unit(struct reader *r)
 {
 	int32_t unit = 0;
 
 	for (int i = 0; i < 4; i++) {
-		int digit = r->at < r->end ? hex_value(*r->at) : -1;
+		int digit = r->at < r->end ? codec_hex_digit(*r->at) : -1;
 		if (digit < 0)
 			return -1;
 		unit = unit << 4 | digit;
 		r->at++;
 	}
 	return unit;
-}
-
-static size_t put_utf8(char *out, uint32_t c)
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	for (size_t i = n - 1; i > 0; i--, c >>= 6)
-		out[i] = (char)(0x80 | (c & 0x3f));
-	out[0] = (char)((0xf00u >> n & 0xff) | c);
-	return n;
 }
 
 /* Behind \u: one character, from two units where they are surrogates. false: it is none. */
@@ -105,7 +84,7 @@ static bool read_unicode(struct reader *r, char *out, size_t *size)
 		c = 0x10000 +
 		    ((uint32_t)(high - 0xd800) << 10 | (uint32_t)(low - 0xdc00));
 	}
-	*size += put_utf8(out + *size, c);
+	*size += utf8_put(c, out + *size);
 	return true;
 }
 

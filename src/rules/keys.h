@@ -27,7 +27,8 @@ enum key_type {
 	KEY_FILE,     /* char *: resolved by config_world.find_file */
 	KEY_KEY_FILE, /* the same, of a file that must be kept secret */
 	KEY_SECRETS,  /* struct secret *, size_t behind it */
-	KEY_SECRET,   /* struct secret * */
+	KEY_SECRET,   /* struct secret *: fit for a header */
+	KEY_API_KEYS, /* struct secret *, size_t behind it: each fit for a header */
 	KEY_BOOL,     /* bool */
 	KEY_TIME,     /* uint64_t, usec */
 	KEY_BYTES,    /* uint64_t */

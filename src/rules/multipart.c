@@ -1,26 +1,13 @@
 /* A strict reader of multipart/form-data; see multipart.h. */
 #include "rules/multipart.h"
 
+#include "rules/head.h"
+
 static const struct bytes crlf = {"\r\n", 2};
 
 static struct bytes skip(struct bytes b, size_t n)
 {
 	return (struct bytes){b.data + n, b.size - n};
-}
-
-static bool is_token_char(char c)
-{
-	/* RFC 9110, 5.6.2 */
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static bool is_token(struct bytes b)
-{
-	for (size_t i = 0; i < b.size; i++)
-		if (!is_token_char(b.data[i]))
-			return false;
-	return b.size > 0;
 }
 
 /* A quoted string that *b begins with; *ret_escaped when there is a backslash in it. */
@@ -62,14 +49,14 @@ static int take_parameter(struct bytes *rest, struct parameter *ret)
 	b = bytes_trim(skip(b, 1));
 	ret->escaped = false;
 	ret->name = bytes_split(b, '=', &value);
-	if (!is_token(ret->name) || value.size == 0)
+	if (!head_is_token(ret->name) || value.size == 0)
 		return 2;
 	if (value.data[0] == '"') {
 		if (!take_quoted(&value, &ret->value, &ret->escaped))
 			return 2;
 	} else {
 		size_t n = 0;
-		while (n < value.size && is_token_char(value.data[n]))
+		while (n < value.size && head_is_token_char(value.data[n]))
 			n++;
 		ret->value = (struct bytes){value.data, n};
 		value = skip(value, n);
@@ -163,7 +150,7 @@ static const char *read_header(struct bytes line, struct bytes *name)
 {
 	struct bytes value, key = bytes_split(line, ':', &value);
 
-	if (!is_token(key) || !value.data)
+	if (!head_is_token(key) || !value.data)
 		return "a part of the form has a header that is none";
 	value = bytes_trim(value);
 	for (size_t i = 0; i < value.size; i++)

@@ -206,6 +206,42 @@ int payload_read(const struct source *s, const struct message *m, struct payload
 	return 0;
 }
 
+/* 0; 1 with *ret_problem; -ENOMEM. */
+static int check_asked(const struct source *s, struct document *d, const char *id,
+	const char **ret_problem)
+{
+	CLEANUP(freep) char *value = NULL;
+	size_t size = 0;
+
+	int r = field_list_read(&s->id, d, &value, &size);
+	if (r == 1 || r < 0)
+		return r < 0 ? r : 0;
+	if (r == 0 && bytes_equal((struct bytes){value, size}, bytes_of(id)))
+		return 0;
+	*ret_problem = "it is of another job";
+	return 1;
+}
+
+int payload_read_answer(const struct source *s, const struct message *m, const char *id,
+	struct payload *ret)
+{
+	struct document *d = &ret->document;
+
+	*ret = (struct payload){0};
+	document_init(d, m);
+	int r = check_asked(s, d, id, &ret->problem);
+	if (r == 0)
+		r = read_status(s, d, &ret->status, &ret->problem);
+	if (r != 0)
+		return r;
+	ret->problem = NULL;
+	ret->id = bytes_dup(bytes_of(id));
+	if (!ret->id)
+		return -ENOMEM;
+	ret->outcome = payload_outcome(s, bytes_of(ret->status), &ret->unknown_word);
+	return 0;
+}
+
 void payload_fini(struct payload *p)
 {
 	document_fini(&p->document);

@@ -30,6 +30,13 @@ json_t *payload_parse(struct bytes body, const char **ret_problem) MUST_CHECK;
  */
 int payload_read(
 	const struct source *s, const struct message *m, struct payload *ret) MUST_CHECK;
+/*
+ * What the source itself says of job `id`, when it is asked. 0; 1: it cannot be used,
+ * ret->problem says why; -ENOMEM. An answer that names no job is of the one that was asked for;
+ * there is no delivery. payload_fini in every case.
+ */
+int payload_read_answer(const struct source *s, const struct message *m, const char *id,
+	struct payload *ret) MUST_CHECK;
 void payload_fini(struct payload *p);
 /*
  * The outcome a status word has for this source; *ret_unknown when it is in no list. A list of

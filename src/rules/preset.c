@@ -327,6 +327,77 @@ static const struct preset_value tusd[] = {
 	{"PendingValues", "pre-create post-create post-receive pre-finish pre-terminate"},
 };
 
+/* The keys change; fal says to keep them for a day at most. */
+static const struct preset_value fal[] = {
+	{"Verify", "ed25519"},
+	{"IdField", "/request_id"},
+	{"StatusField", "/status"},
+	{"SuccessValues", "OK"},
+	{"ErrorValues", "ERROR"},
+	{"DeliveryField", "header:X-Fal-Webhook-Request-Id"},
+	{"SignatureHeader", "X-Fal-Webhook-Signature"},
+	{"SignatureEncoding", "hex"},
+	{"SignedContent",
+		"{id}{newline}{header:X-Fal-Webhook-User-Id}{newline}{timestamp}{newline}"
+		"{body_sha256}"},
+	{"TimestampHeader", "X-Fal-Webhook-Timestamp"},
+	{"Tolerance", "5min"},
+	{"KeysURL", "https://rest.fal.ai/.well-known/jwks.json"},
+};
+
+/* Interactions have /id, of webhook events only some kinds name anything. */
+static const struct preset_value discord[] = {
+	{"Verify", "ed25519"},
+	{"IdField", "/id /event/data/id"},
+	{"StatusField", ""},
+	{"SignatureHeader", "X-Signature-Ed25519"},
+	{"SignatureEncoding", "hex"},
+	{"SignedContent", "{timestamp}{body}"},
+	{"TimestampHeader", "X-Signature-Timestamp"},
+	{"Tolerance", "5min"},
+};
+
+/* A delivery that is repeated bears the time of the first one. */
+static const struct preset_value aws_sns[] = {
+	{"Verify", "sns"},
+	{"IdField", "/MessageId"},
+	{"StatusField", ""},
+	{"DeliveryField", "/MessageId"},
+	{"Where", "/Type=Notification"},
+	{"Tolerance", "1h"},
+};
+
+/* An event of EventBridge as the text of /Message. */
+static const struct preset_value aws_mediaconvert[] = {
+	{"Verify", "sns"},
+	{"IdField", "/Message/detail/jobId"},
+	{"StatusField", "/Message/detail/status"},
+	{"SuccessValues", "COMPLETE"},
+	{"ErrorValues", "ERROR"},
+	{"CanceledValues", "CANCELED"},
+	{"PendingValues", "SUBMITTED PROGRESSING STATUS_UPDATE INPUT_INFORMATION "
+			  "QUEUE_HOP NEW_WARNING"},
+	{"DeliveryField", "/MessageId"},
+	{"Where", "/Type=Notification"},
+	{"Tolerance", "1h"},
+};
+
+/* A push subscription with authentication, its payload wrapped. */
+static const struct preset_value pubsub[] = {
+	{"Verify", "jwt"},
+	{"IdField", "/message/messageId"},
+	{"StatusField", ""},
+	{"DeliveryField", "/message/messageId"},
+	{"KeysURL", "https://www.googleapis.com/oauth2/v3/certs"},
+	{"Issuer", "https://accounts.google.com accounts.google.com"},
+};
+
+static const struct preset_value http_signature[] = {
+	{"Verify", "http-signature"},
+	{"Tolerance", "5min"},
+	{"CoveredComponents", "@method @target-uri content-digest"},
+};
+
 #define PRESET(name, values, sentence, documentation)                                 \
 	{                                                                             \
 		name, sentence, documentation, "{}", values, ARRAY_SIZE(values), NULL \
@@ -406,6 +477,24 @@ static const struct preset presets[] = {
 	PRESET("tusd", tusd,
 		"tusd: its HTTP hooks",
 		"https://tus.github.io/tusd/advanced-topics/hooks/"),
+	PRESET("fal", fal,
+		"fal.ai: requests of the queue",
+		"https://docs.fal.ai/model-apis/model-endpoints/webhooks"),
+	{"discord", "Discord: interactions and events of an app",
+		"https://discord.com/developers/docs/interactions/overview",
+		"{\"type\":1}", discord, ARRAY_SIZE(discord), NULL},
+	PRESET("aws-sns", aws_sns,
+		"Amazon SNS: notifications of a topic",
+		"https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html"),
+	PRESET("aws-mediaconvert", aws_mediaconvert,
+		"AWS Elemental MediaConvert, by way of EventBridge and SNS: jobs",
+		"https://docs.aws.amazon.com/mediaconvert/latest/ug/eventbridge_events.html"),
+	PRESET("pubsub", pubsub,
+		"Google Cloud Pub/Sub: a push subscription with authentication",
+		"https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions"),
+	PRESET("http-signature", http_signature,
+		"any sender of HTTP Message Signatures, RFC 9421",
+		"https://www.rfc-editor.org/rfc/rfc9421"),
 	{"generic", "any sender: nothing but the defaults", NULL, "{}", NULL, 0, NULL},
 };
 /* clang-format on */

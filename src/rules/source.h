@@ -7,6 +7,7 @@
 
 #include "rules/cidr.h"
 #include "rules/field.h"
+#include "rules/keyset.h"
 
 #include <stdint.h>
 
@@ -37,6 +38,8 @@ struct secret {
 	size_t text_size;
 	unsigned char *whsec; /* standard-webhooks: less whsec_, from base64; else NULL */
 	size_t whsec_size;
+	/* Of the schemes with public keys: it holds some, and is no shared secret. Or NULL. */
+	struct keyset *keys;
 	char *file; /* as written in the configuration, for messages */
 };
 
@@ -74,6 +77,11 @@ struct source {
 	struct cidr_list allow;
 	char *token_header;
 	struct signature_rule signature;
+	char *keys_url; /* NULL for none */
+	struct words issuers, audience,
+		subject;         /* jwt: any one of each that is not empty */
+	struct words topics;     /* sns */
+	struct words components; /* http-signature: as in CoveredComponents= */
 	bool confirm, reopen;
 	char *status_url, *upload_url, *upload_owner; /* NULL for none */
 	struct secret *api_key;                       /* NULL for none */
@@ -84,6 +92,19 @@ struct source {
 	char *echo; /* the member of a verified payload that the answer repeats; or NULL */
 };
 
+/* Can it be asked for a job's status? */
+static inline bool source_answers(const struct source *s)
+{
+	return s->status_url && s->status.size > 0;
+}
+/*
+ * "X-API-Key: KEY", owned by the caller, who wipes it (bytes_wipe); NULL where there is no key. 0;
+ * -ENOMEM; -EINVAL: the key holds bytes that no header can carry.
+ */
+int source_key_header(const struct source *s, char **ret) MUST_CHECK;
+
 void source_free(struct source *s);
+/* Overwrites and frees what it holds. */
+void secret_fini(struct secret *s);
 
 #endif

@@ -1,10 +1,12 @@
 """callbackctl against a fake control server: what it asks, what it prints, how it exits."""
 
+import datetime
 import http.server
 import json
 import os
 import pty
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -19,7 +21,7 @@ CTL = str(build_directory() / "callbackctl")
 STATUS = {
     "version": "0.1.0", "pid": 7, "uptime_seconds": 65, "config_path": "/etc/x.conf",
     "listeners": [{"kind": "public", "address": "127.0.0.1:8080"}], "stopping": False,
-    "store": {"healthy": True, "jobs": 3, "jobs_pending": 1, "size_bytes": 4096},
+    "store": {"name": "st", "seq": 3, "healthy": True, "jobs": 3, "jobs_pending": 1, "size_bytes": 4096},
     "runs": {"waiting": 1, "running": 0, "dead": 0, "slots": 32, "slots_used": 0},
     "callbacks": {"accepted": 5}, "last_error": None,
     "sources": [{"name": "src"}, {"name": "other"}], "hooks": [{"name": "publish"}],
@@ -198,6 +200,22 @@ def test_list_follows_pages_and_aligns(fake):
     assert [json.loads(l)["id"] for l in r.stdout.splitlines()] == ["a", "longer-id"]
 
 
+def test_list_of_what_is_expected(fake):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    ago = lambda **span: (now - datetime.timedelta(**span)).isoformat().replace("+00:00", "Z")
+    jobs = [job("a", "pending", None, expected=ago(hours=5, minutes=3)), job("b", "pending", "RUNNING"),
+            job("c", "pending", None, expected=ago(days=2, hours=1))]
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": jobs, "next": None})
+    lines = ctl(fake, "list", "--expected").stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["EXPECTED", "5h 3min", "2d 1h"]
+    assert "outcome=pending" in fake.asked[-1][1]
+    assert len(ctl(fake, "list", "--expected", "--limit", "1").stdout.splitlines()) == 2
+    assert [json.loads(l)["id"] for l in ctl(fake, "--json", "list", "--expected").stdout.splitlines()] == ["a", "c"]
+    assert ctl(fake, "list", "--expected", "--outcome", "error").returncode == 2
+    fake.routes[("GET", "/v1/jobs/src/a")] = (200, full("a", "pending", None, expected=ago(minutes=2, seconds=5)))
+    assert "(for 2min " in ctl(fake, "show", "src/a").stdout
+
+
 def test_local_time(fake):
     fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [job()], "next": None})
     assert "12:00:00" in ctl(fake, "list", env={"TZ": "UTC-2"}).stdout
@@ -322,7 +340,7 @@ def test_wait_any(fake):
     fake.routes[("GET", "/v1/jobs/src/j1")] = slow_pending
     fake.routes[("GET", "/v1/jobs/src/j2")] = (200, full("j2", "error", "FAILED"))
     start = time.monotonic()
-    r = ctl(fake, "wait", "--any", "src/j1", "src/j2", "--timeout", "15s")
+    r = ctl(fake, "wait", "--any", "src/j1", "src/j2", "--timeout", "15s")  # j1 is let go
     assert (r.returncode, r.stdout) == (1, "src/j2  error  FAILED\n")
     assert time.monotonic() - start < 5
 
@@ -371,38 +389,101 @@ def test_a_daemon_that_is_starting_is_waited_for(fake):
     assert r.returncode == 0 and r.stdout.endswith("src/j1  success  COMPLETED\n")
 
 
+def stream(h, lines=(), hold=None):
+    """A watch's answer: `lines`, then open until `hold` is set, if there is one."""
+    h.send_response(200)
+    h.send_header("Transfer-Encoding", "chunked")
+    h.end_headers()
+    data = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    for part in filter(None, (data[:30], data[30:])):  # a line in two pieces
+        h.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        h.wfile.flush()
+    if hold:
+        hold.wait(20)
+    h.wfile.write(b"0\r\n\r\n")
+
+
 def test_wait_many(fake):
+    over = threading.Event()
+    fake.routes[("GET", "/v1/watch")] = lambda h, b, q: stream(h, hold=over)
     names = [f"m{i}" for i in range(60)]
     for n in names:
         fake.routes[("GET", f"/v1/jobs/src/{n}")] = (200, full(n))
     r = ctl(fake, "--json", "wait", *[f"src/{n}" for n in names])
     assert r.returncode == 0
+    over.set()
     assert sorted(json.loads(l)["id"] for l in r.stdout.splitlines()) == sorted(names)
 
 
-def test_watch(fake):
-    lines = [{"seq": 4, "time": "2026-09-01T10:00:00.000000Z", "job": job()},
-             {"seq": 5, "time": "2026-09-01T10:00:01.000000Z", "run": run_of(state="running")}]
+LINES = [{"seq": 4, "time": "2026-09-01T10:00:00.000000Z", "job": job()},
+         {"seq": 5, "time": "2026-09-01T10:00:01.000000Z", "run": run_of(state="running")}]
 
-    def route(h, body, query):
-        h.send_response(200)
-        h.send_header("Transfer-Encoding", "chunked")
-        h.end_headers()
-        data = "".join(json.dumps(l) + "\n" for l in lines).encode()
-        for part in (data[:30], data[30:]):  # a line in two pieces
-            h.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-            h.wfile.flush()
-        h.wfile.write(b"0\r\n\r\n")
 
-    fake.routes[("GET", "/v1/watch")] = route
+def test_watch_goes_on_behind_the_last_line(fake):
+    """It ends by itself only when it is refused: here on its third connection."""
+    answers = [lambda h: stream(h, LINES[:1]), lambda h: stream(h, LINES[1:]),
+               lambda h: h.answer(400, {"error": "enough"})]
+    fake.routes[("GET", "/v1/watch")] = lambda h, b, q: answers.pop(0)(h)
     r = ctl(fake, "--json", "watch", "--after", "3")
-    assert [json.loads(l) for l in r.stdout.splitlines()] == lines
-    assert r.returncode == 69 and "after=3" in fake.asked[0][1]
+    assert [json.loads(l) for l in r.stdout.splitlines()] == LINES
+    assert r.returncode == 2 and "enough" in r.stderr
+    assert [p for _, p, _ in fake.asked if "watch" in p] == [f"/v1/watch?after={n}" for n in (3, 4, 5)]
+
+
+def test_watch_for_people_and_from_now(fake):
+    answers = [lambda h: stream(h, LINES), lambda h: h.answer(400, {"error": "enough"})]
+    fake.routes[("GET", "/v1/watch")] = lambda h, b, q: answers.pop(0)(h)
     r = ctl(fake, "watch")
     assert r.stdout.splitlines() == [
-        "2026-09-01 10:00:00  src/j1  success  COMPLETED",
-        "2026-09-01 10:00:01  src/j1  running  run st-1  publish  attempt 1"]
-    assert fake.asked[-1][1] == "/v1/watch"
+        "4  2026-09-01 10:00:00  src/j1  success  COMPLETED",
+        "5  2026-09-01 10:00:01  src/j1  running  run st-1  publish  attempt 1"]
+    assert fake.asked[1][1] == "/v1/watch?after=3"  # the number that the status told
+
+
+def test_watch_keeps_a_cursor(fake, tmp_path):
+    cursor = tmp_path / "cursor"
+    answers = [lambda h: stream(h), lambda h: h.answer(400, {"error": "enough"})] * 1
+    fake.routes[("GET", "/v1/watch")] = lambda h, b, q: answers.pop(0)(h)
+    assert ctl(fake, "watch", "--cursor", str(cursor)).returncode == 2
+    assert cursor.read_text() == "3 st\n"  # before anything happened: nothing can be missed
+    answers[:] = [lambda h: stream(h, LINES), lambda h: h.answer(400, {"error": "enough"})]
+    assert ctl(fake, "watch", "--cursor", str(cursor), "--after", "1").returncode == 2
+    assert cursor.read_text() == "5 st\n" and os.listdir(tmp_path).count("cursor.new") == 0
+    assert [p for _, p, _ in fake.asked if "watch" in p][-2:] == ["/v1/watch?after=3", "/v1/watch?after=5"]
+    # numbers of another store mean nothing: all that this one holds is told, and that is said
+    fake.routes[("GET", "/v1/status")] = (200, {**STATUS, "store": {"name": "nd", "seq": 9}})
+    answers[:] = [lambda h: h.answer(400, {"error": "enough"})]
+    r = ctl(fake, "watch", "--cursor", str(cursor))
+    assert fake.asked[-1][1] == "/v1/watch?after=0" and "another store" in r.stderr
+    assert cursor.read_text() == "0 nd\n"
+
+
+@pytest.mark.parametrize("content", ["", "x", "3 st\nmore", "-1 st\n", "9" * 19, " st\n"])
+def test_what_is_no_cursor_is_not_taken_for_one(fake, tmp_path, content):
+    (tmp_path / "cursor").write_text(content)
+    r = ctl(fake, "watch", "--cursor", str(tmp_path / "cursor"))
+    assert r.returncode == 2 and "no cursor" in r.stderr and fake.asked == []
+    assert (tmp_path / "cursor").read_text() == content
+
+
+def test_a_cursor_that_cannot_be_kept_ends_the_watch(fake, tmp_path):
+    fake.routes[("GET", "/v1/watch")] = lambda h, b, q: stream(h, LINES)
+    r = ctl(fake, "watch", "--cursor", str(tmp_path / "none" / "cursor"))
+    assert r.returncode == 66 and r.stdout == "" and "cursor" in r.stderr
+    (tmp_path / "cursor").write_text("3 st\n")
+    (tmp_path / "cursor.new").mkdir()
+    r = ctl(fake, "watch", "--cursor", str(tmp_path / "cursor"))
+    assert r.returncode == 66 and len(r.stdout.splitlines()) == 1  # no line beyond what was kept
+
+
+def test_watch_tells_of_a_gap(fake):
+    gap = {"seq": 3, "time": "2026-09-01T10:00:00.000000Z", "gap": {"after": 1, "next": 4}}
+    for options in ([], ["--json"]):
+        answers = [lambda h: stream(h, [gap, *LINES]), lambda h: h.answer(400, {"error": "enough"})]
+        fake.routes[("GET", "/v1/watch")] = lambda h, b, q: answers.pop(0)(h)
+        r = ctl(fake, *options, "watch", "--after", "1")
+        assert "between 1 and 4 is not kept any more" in r.stderr
+        assert len(r.stdout.splitlines()) == (3 if options else 2)
 
 
 # ---- what changes something ----
@@ -411,7 +492,18 @@ def test_expect_and_forget(fake):
     fake.routes[("PUT", "/v1/jobs/src/n%20%C3%A9")] = (200, full("n é", "pending", None))
     assert ctl(fake, "expect", "src/n é", "--within", "10min").returncode == 0
     assert json.loads(fake.asked[-1][2]) == {"within": "10min"}
-    assert ctl(fake, "expect", "new").returncode == 2  # of which source?
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [], "next": None})
+    r = ctl(fake, "expect", "new")  # of which source?
+    assert r.returncode == 2 and "src, other" in r.stderr
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [{**job("known"), "source": "other"}], "next": None})
+    fake.routes[("PUT", "/v1/jobs/other/known")] = (200, full("known", "pending", None))
+    assert ctl(fake, "expect", "known").returncode == 0  # the one that knows it
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [job("x"), {**job("x"), "source": "other"}], "next": None})
+    r = ctl(fake, "expect", "x")
+    assert r.returncode == 2 and "src/x, other/x" in r.stderr
+    r = ctl(fake, "forget", "x")
+    assert r.returncode == 2 and "src/x, other/x" in r.stderr
+    fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [], "next": None})
     fake.routes[("GET", "/v1/status")] = (200, {**STATUS, "sources": [{"name": "src"}]})
     fake.routes[("PUT", "/v1/jobs/src/new")] = (200, full("new", "pending", None))
     assert ctl(fake, "expect", "new").returncode == 0
@@ -467,6 +559,11 @@ class Storage:
     def __init__(self):
         self.puts = []
         self.answer = (200, b"")
+        self.answers = []  # statuses before that one; None: no answer
+        self.before_answer = lambda: None
+        self.meet = None
+        self.now = self.most = 0
+        self.lock = threading.Lock()
         storage = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -480,7 +577,20 @@ class Storage:
                 storage.puts.append((self.path, list(self.headers.raw_items())
                                      if hasattr(self.headers, "raw_items")
                                      else self.headers.items(), body))
-                status, data = storage.answer
+                storage.before_answer()
+                with storage.lock:
+                    storage.now += 1
+                    storage.most = max(storage.most, storage.now)
+                if storage.meet:
+                    storage.meet.wait(20)
+                with storage.lock:
+                    storage.now -= 1
+                    first = [storage.answers.pop(0)] if storage.answers else []
+                status, data = storage.answer if not first else (first[0], b"in its own words")
+                if status is None:
+                    self.close_connection = True
+                    self.connection.shutdown(2)
+                    return
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
@@ -521,7 +631,7 @@ def test_upload(fake, storage, video):
     r = ctl(fake, "upload", str(video), "--content-type", "video/mp4", "--file-type", "video",
             "--owner", "org-1", "--source", "src", "--video-duration", "12.5",
             "--video-bitrate", "900", "--timeout", "20s")
-    assert (r.returncode, r.stderr) == (0, "")
+    assert (r.returncode, r.stderr) == (0, f"callbackctl: {video}: is job src/u1\n")
     assert r.stdout == "COMPLETED  12345 bytes  https://cdn/x\n"
     asked = [a for a in fake.asked if a[0] == "POST"][0]
     assert json.loads(asked[2]) == {
@@ -614,8 +724,174 @@ def test_upload_refusal_beats_error_and_timeout(fake, storage, video):
 
 def test_upload_bad_files(fake, tmp_path):
     assert ctl(fake, "upload", str(tmp_path / "none"), "--content-type", "a/b").returncode == 66
-    assert ctl(fake, "upload", str(tmp_path), "--content-type", "a/b").returncode == 2
+    r = ctl(fake, "upload", str(tmp_path), "--content-type", "a/b")
+    assert r.returncode == 2 and "is a directory" in r.stderr
+    os.mkfifo(tmp_path / "fifo")
+    r = ctl(fake, "upload", str(tmp_path / "fifo"), "--content-type", "a/b")
+    assert r.returncode == 2 and "not a regular file" in r.stderr
+    r = ctl(fake, "upload", "-", "--content-type", "a/b")
+    assert r.returncode == 2 and "length" in r.stderr
+    for jobs in ("0", "65", "x"):
+        assert ctl(fake, "upload", "f", "--jobs", jobs).returncode == 2
     assert fake.asked == []
+
+
+def initiates(fake):
+    return [json.loads(body) for method, path, body in fake.asked if method == "POST"]
+
+
+@pytest.mark.parametrize("answers,exit", [([503, 200], 0), ([500, 429, 200], 0), ([403], 76), ([501], 76)])
+def test_upload_is_tried_again_where_that_may_help(fake, storage, video, answers, exit):
+    storage.answers = list(answers)
+    r = ctl(fake, "upload", str(video), "--content-type", "a/b")
+    assert r.returncode == exit and storage.answers == []
+    assert len(storage.puts) == len(answers) and len(initiates(fake)) == 1
+    assert all(body == video.read_bytes() for _, _, body in storage.puts)  # from its beginning, each time
+    assert ("again in 1s" in r.stderr) == (len(answers) > 1)
+    forgotten = [p for method, p, _ in fake.asked if method == "DELETE"]
+    assert forgotten == (["/v1/jobs/src/u1"] if exit else [])
+
+
+def test_upload_survives_a_lost_connection(fake, storage, video):
+    storage.answers = [None, 200]
+    r = ctl(fake, "upload", str(video), "--content-type", "a/b")
+    assert r.returncode == 0 and len(storage.puts) == 2 and "again in 1s" in r.stderr
+
+
+@pytest.mark.timeout(90)
+def test_upload_gives_up_in_the_end(fake, storage, video):
+    storage.answers = [503] * 4
+    r = ctl(fake, "upload", str(video), "--content-type", "a/b")
+    assert r.returncode == 76 and storage.answers == [] and "503" in r.stderr
+    # it may have arrived all the same: the job stays expected
+    assert not [p for method, p, _ in fake.asked if method == "DELETE"]
+
+
+def test_upload_in_time_or_not_at_all(fake, storage, video):
+    storage.answers = [503] * 4
+    r = ctl(fake, "upload", str(video), "--content-type", "a/b", "--timeout", "500ms")
+    assert r.returncode in (76, 124) and len(storage.puts) < 4
+
+
+def test_upload_of_a_file_that_becomes_shorter(fake, storage, video):
+    answer = fake.routes[("POST", "/v1/uploads")]
+
+    def shorten(h, body, query):
+        os.truncate(video, 1000)
+        h.answer(*answer)
+
+    fake.routes[("POST", "/v1/uploads")] = shorten
+    r = ctl(fake, "upload", str(video), "--content-type", "a/b")
+    assert r.returncode == 1 and "300000" in r.stderr and "1000" in r.stderr and storage.puts == []
+    assert fake.asked[-1][:2] == ("DELETE", "/v1/jobs/src/u1")
+
+
+def test_upload_of_a_file_that_is_written_to(fake, storage, video):
+    storage.before_answer = lambda: os.truncate(video, 400000)
+    r = ctl(fake, "upload", str(video), "--content-type", "a/b")
+    assert r.returncode == 0 and "has changed" in r.stderr and "400000" in r.stderr
+
+
+def test_upload_detached(fake, storage, video):
+    del fake.routes[("GET", "/v1/jobs/src/u1")]
+    r = ctl(fake, "upload", "--detach", str(video), "--content-type", "a/b")
+    assert (r.returncode, r.stdout) == (0, "src/u1  uploaded  300000 bytes  https://cdn/x\n")
+    r = ctl(fake, "--json", "upload", "--detach", str(video), "--content-type", "a/b")
+    assert json.loads(r.stdout) == {"source": "src", "id": "u1", "status": None, "outcome": "pending",
+                                    "file": str(video), "size_bytes": 300000, "public_url": "https://cdn/x"}
+    assert not [p for method, p, _ in fake.asked if method == "GET"]
+
+
+def wav(seconds):
+    data = bytes(int(seconds * 8000))
+    head = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 8000, 1, 8) + b"data" + struct.pack("<I", len(data))
+    return b"RIFF" + struct.pack("<I", len(head) + len(data)) + head + data
+
+
+def test_upload_tells_how_long_it_lasts(fake, storage, tmp_path):
+    box = lambda name, inside: struct.pack(">I", 8 + len(inside)) + name + inside
+    mvhd = box(b"mvhd", struct.pack(">IIIII", 0, 0, 0, 600, 7530) + bytes(80))
+    (tmp_path / "a.wav").write_bytes(wav(2.5))
+    (tmp_path / "b.mp4").write_bytes(box(b"ftyp", b"isom") + box(b"mdat", bytes(999)) + box(b"moov", mvhd))
+    paths = [str(tmp_path / "a.wav"), str(tmp_path / "b.mp4")]
+    assert ctl(fake, "upload", *paths).returncode == 0
+    told = initiates(fake)
+    assert told[0]["audio_duration_seconds"] == 2.5 and "video_duration_seconds" not in told[0]
+    assert told[1]["video_duration_seconds"] == 12.55 and "audio_duration_seconds" not in told[1]
+    assert ctl(fake, "upload", paths[1], "--video-duration", "9").returncode == 0
+    assert initiates(fake)[2]["video_duration_seconds"] == 9  # what a person says goes before
+    assert ctl(fake, "upload", paths[1], "--file-type", "other").returncode == 0
+    assert "video_duration_seconds" not in initiates(fake)[3]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_upload_of_several_at_once(fake, storage, tmp_path, jobs):
+    paths = [tmp_path / f"f{i}" for i in range(6)]
+    for path in paths:
+        path.write_bytes(b"x" * 100)
+    storage.meet = threading.Barrier(jobs)  # none is answered before so many are there
+    r = ctl(fake, "upload", "--jobs", str(jobs), "--content-type", "a/b", *map(str, paths))
+    assert r.returncode == 0 and sorted(r.stdout.splitlines()) == [
+        f"{path}  COMPLETED  12345 bytes  https://cdn/x" for path in paths]
+    assert storage.most == jobs
+
+
+def test_upload_that_is_interrupted_says_how_to_go_on(fake, storage, video):
+    fake.routes[("GET", "/v1/jobs/src/u1")] = lambda h, b, q: time.sleep(30)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = len(fake.asked)
+        p = subprocess.Popen([CTL, "-s", fake.path, "upload", str(video), "--content-type", "a/b"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        fake.wait_for(before + 2)
+        p.send_signal(number)
+        assert p.wait(10) == -number  # as one that dies of it
+        assert "callbackctl wait src/u1\n" in p.stderr.read()
+        p.stdout.close(), p.stderr.close()
+
+
+def test_refused_goes_before_all_else(fake, storage, video, tmp_path):
+    none = str(tmp_path / "none")
+    storage.answers = [403]
+    r = ctl(fake, "upload", none, str(tmp_path), str(video), "--content-type", "a/b")
+    assert r.returncode == 76 and "No such file" in r.stderr and "is a directory" in r.stderr
+
+
+def on_terminal(fake, *args, env=None, seen=None):
+    """What a person sees who has both outputs on a terminal; `seen`: (bytes, event to set then)."""
+    main, side = pty.openpty()
+    p = subprocess.Popen([CTL, "-s", fake.path, *args], stdout=side, stderr=side, stdin=side,
+                         env={**os.environ, "TZ": "UTC", **(env or {})})
+    os.close(side)
+    out = b""
+    try:
+        while chunk := os.read(main, 4096):
+            out += chunk
+            if seen and seen[0] in out:
+                seen[1].set()
+    except OSError:
+        pass
+    os.close(main)
+    return p.wait(20), out
+
+
+def test_progress_is_for_terminals_alone(fake, storage, video):
+    go = threading.Event()
+    fake.routes[("GET", "/v1/jobs/src/u1")] = lambda h, b, q: go.wait(20) and h.answer(200, full("u1"))
+    status, out = on_terminal(fake, "wait", "src/u1", env={"NO_COLOR": "1"}, seen=(b"\rwaiting, ", go))
+    assert status == 0 and go.is_set() and b"\x1b" not in out
+    assert out.endswith(b"src/u1  success  COMPLETED\r\n")
+    assert out.rpartition(b"\r ")[2].strip(b" ").startswith(b"\rsrc/u1")  # the line was blanked
+    go.clear()
+    seen = (b"waiting for 1 of 1 callback, ", go)
+    status, out = on_terminal(fake, "upload", str(video), "--content-type", "a/b", env={"NO_COLOR": "1"}, seen=seen)
+    assert status == 0 and go.is_set() and b"\x1b" not in out
+    def late(h, body, query):  # longer than it takes to the first progress
+        time.sleep(1.3)
+        h.answer(200, full("u1"))
+
+    fake.routes[("GET", "/v1/jobs/src/u1")] = late
+    r = ctl(fake, "wait", "src/u1")
+    assert r.returncode == 0 and r.stderr == "" and "\r" not in r.stdout
 
 
 def test_upload_hostile_header(fake, storage, video):

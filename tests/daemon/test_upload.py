@@ -2,11 +2,18 @@
 
 import hashlib
 import json
+import os
 import re
 import socket
+import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
+
+from helpers import build_directory, until
+from helpers.crowd import memory
 
 CONFIG = """
 [Source eachlabs]
@@ -111,6 +118,112 @@ def test_expired_upload_url_is_told(daemon, storage):
     done = daemon.ctl("upload", "clip.mp4")
     assert done.returncode == 76
     assert "403" in done.stderr and "expired" in done.stderr.lower()
+    assert storage.counters()["n_initiates"] == 2  # anew, and only once
+    for upload in storage.uploads:
+        assert daemon.job("eachlabs", upload) is None  # what cannot come is not waited for
+
+
+def test_expired_upload_url_is_initiated_anew(daemon, storage, recorder):
+    storage.behave("next", expires_in=0)
+    done = daemon.ctl("upload", "clip.mp4")
+    assert done.returncode == 0 and "COMPLETED" in done.stdout
+    first, second = storage.uploads
+    assert f"eachlabs/{first}" in done.stderr and f"eachlabs/{second}" in done.stderr
+    assert recorder.wait(1)[0].ID == second and daemon.job("eachlabs", first) is None
+
+
+def start(daemon, *args):
+    """callbackctl, left to run: its words come by `told`."""
+    return subprocess.Popen(
+        [build_directory() / "callbackctl", "-s", daemon.control_socket, *args], cwd=daemon.directory,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_killed_upload_is_taken_up_by_its_id(daemon, storage, recorder):
+    storage.behave(callback="lost")
+    process = start(daemon, "upload", "clip.mp4")
+    told = process.stderr.readline()  # early: before anything can have happened to it
+    job = re.fullmatch(r"callbackctl: clip.mp4: is job (eachlabs/\S+)\n", told)[1]
+    storage.wait_for(lambda c: [u["sha256"] for u in c["uploads"].values()] != [None])
+    process.kill()
+    assert process.wait(20) == -9
+    process.stdout.close(), process.stderr.close()
+    assert [j["id"] for j in map(json.loads, daemon.ctl("--json", "list", "--expected").stdout.splitlines())] == [
+        job.partition("/")[2]
+    ]
+    waiting = start(daemon, "wait", job)
+    until(lambda: daemon.control("GET", "/v1/status").json["waiting_clients"] == 1)
+    storage.call_back(job.partition("/")[2], {"status": "COMPLETED"})
+    out, _ = waiting.communicate(timeout=20)
+    assert (waiting.returncode, out) == (0, f"{job}  success  COMPLETED\n")
+    assert recorder.wait(1)[0].ID == job.partition("/")[2]
+
+
+def test_many_files_some_at_a_time(daemon, storage):
+    for i in range(30):
+        daemon.write(f"f{i}.mp4", b"x" * (i + 1))
+    storage.behave("next", outcome="ERROR")
+    done = daemon.ctl("upload", "--jobs", "5", *(f"f{i}.mp4" for i in range(30)))
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert len(lines) == 30 and sum("COMPLETED" in line for line in lines) == 29
+    sizes = {line.split()[0]: line.split()[2] for line in lines}
+    assert sizes == {f"f{i}.mp4": str(i + 1) for i in range(30)}
+
+
+def test_detached_upload_ends_by_itself(daemon, storage, recorder):
+    done = daemon.ctl("--json", "upload", "--detach", "clip.mp4")
+    assert done.returncode == 0
+    (upload,) = storage.uploads
+    assert json.loads(done.stdout)["id"] == upload
+    assert recorder.wait(1)[0].ID == upload
+
+
+class Swallower:
+    """Takes any PUT and throws it away."""
+
+    def __init__(self):
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d/big?X-Amz-Signature=0" % self.sock.getsockname()[1]
+        self.bytes = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        connection, _ = self.sock.accept()
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(65536)
+            head, _, body = head.partition(b"\r\n\r\n")
+            size = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
+            self.bytes, buffer = len(body), bytearray(1 << 20)
+            while self.bytes < size:
+                n = connection.recv_into(buffer)
+                if not n:
+                    return
+                self.bytes += n
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.timeout(300)
+def test_a_large_file_takes_no_memory(daemon, storage):
+    """FULL=1: 2 GiB. A sparse file, so that the disk is not what is measured."""
+    size = (2 << 30 if os.environ.get("FULL") else 96 << 20) + 12345
+    swallower = Swallower()
+    storage.behave(initiate_override={"upload_url": swallower.url})
+    os.truncate(daemon.write("big.mp4", b""), size)
+    began = time.monotonic()
+    process = start(daemon, "upload", "big.mp4")
+    until(lambda: swallower.bytes == size, timeout=250)
+    spent = time.monotonic() - began
+    peak = memory(process.pid)["VmHWM"]
+    (upload,) = storage.uploads
+    storage.call_back(upload, {"status": "COMPLETED", "size_bytes": size})
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0 and f"{size} bytes" in out
+    print(f"{size} bytes in {spent:.1f} s, {size / spent / (1 << 20):.0f} MiB/s; at most {peak / (1 << 20):.1f} MiB resident")
+    assert peak < (200 << 20 if os.environ.get("SAN") else 32 << 20)
 
 
 def test_a_key_the_service_does_not_take_is_told_with_its_request_id(daemon, storage):

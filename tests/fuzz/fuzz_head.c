@@ -78,6 +78,22 @@ static int llhttp_number(struct bytes method)
 	return -1;
 }
 
+/* Is there a tab behind a value that says how long the body is? */
+static bool tab_behind_length(const struct message *m)
+{
+	for (size_t i = 0; i < m->n_headers; i++) {
+		const struct message_header *f = &m->headers[i];
+		const char *p = f->value.data + f->value.size;
+		if (!bytes_equal_nocase(f->name, bytes_of("Content-Length")) &&
+			!bytes_equal_nocase(f->name, bytes_of("Transfer-Encoding")))
+			continue;
+		for (; *p != '\r'; p++)
+			if (*p == '\t')
+				return true;
+	}
+	return false;
+}
+
 static void try_head(struct bytes input)
 {
 	struct message_header headers[32];
@@ -95,12 +111,15 @@ static void try_head(struct bytes input)
 	struct bytes text = {input.data, (size_t)end};
 	int status = head_check(text, &limits, headers, &h, &reason);
 	if (status) {
-		CHECK(reason && (status == 400 || status == 414 || status == 415 ||
-					status == 417 || status == 431));
+		CHECK(reason && (status == 400 || status == 404 || status == 414 ||
+					status == 415 || status == 417 || status == 431));
 		return;
 	}
 	CHECK(!(h.chunked && h.has_length) && h.message.n_headers <= 32);
-	CHECK(h.message.path.size > 0 && h.message.path.data[0] == '/');
+	CHECK(h.message.path.size > 0 &&
+		(h.message.path.data[0] == '/' ||
+			(bytes_equal(h.message.path, bytes_of("*")) &&
+				bytes_equal(h.message.method, bytes_of("OPTIONS")))));
 	int number = llhttp_number(h.message.method);
 	if (number < 0)
 		return;
@@ -110,6 +129,9 @@ static void try_head(struct bytes input)
 	p.data = &s;
 	llhttp_errno_t error = llhttp_execute(&p, text.data, text.size);
 	bool body = h.chunked || h.length > 0;
+	/* There llhttp 8.1 takes blanks and no tabs (measured); the listener then says 400. */
+	if (error != HPE_OK && error != HPE_PAUSED && tab_behind_length(&h.message))
+		return;
 	CHECK(error == (body ? HPE_OK : HPE_PAUSED));
 	CHECK(s.head && s.end == !body && p.method == number && p.http_minor == h.minor);
 	CHECK(bytes_equal(s.target, h.request_target));

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "rules/payload.h"
 
+#include <ctype.h>
 #include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -48,6 +49,15 @@ static bool fits_depth(const json_t *json, unsigned left)
 	return true;
 }
 
+/* jansson puts back the byte that ended a number or a word, and loses it where it is a NUL. */
+static bool loses_nul(struct bytes body)
+{
+	for (size_t i = 1; i < body.size; i++)
+		if (body.data[i] == '\0' && isalnum((unsigned char)body.data[i - 1]))
+			return true;
+	return false;
+}
+
 /* What jansson takes we take, and the other way round; but for depth, memory, large numbers. */
 static void check_against_jansson(struct bytes body)
 {
@@ -64,9 +74,8 @@ static void check_against_jansson(struct bytes body)
 		abort();
 	if (theirs && ours && !json_equal(ours, theirs))
 		abort();
-	/* jansson passes over a NUL behind a number. */
 	if (theirs && !ours && fits_depth(theirs, DOCUMENT_DEPTH_MAX) &&
-		!strstr(problem, "memory") && !memchr(body.data, '\0', body.size))
+		!strstr(problem, "memory") && !loses_nul(body))
 		abort();
 	if (ours && !theirs && json_error_code(&error) != json_error_numeric_overflow)
 		abort();

@@ -22,7 +22,10 @@ The behaviour (all members optional; "for" is "all", "next" (one initiate, in or
   initiate_error   {"status","code","error","details"}: refuse so; or "hangup": close without an answer
   initiate_delay   seconds before the answer
   initiate_override members of the answer to replace; null takes one away
-  status_error     {"status","code","error"}: answer questions so
+  status_error     {"status","code","error","retry_after"}: answer questions so
+  status_override  members of the answer to a question to replace; null takes one away
+  status_body      answer questions with this text
+  status_delay     seconds before a question is answered
 """
 
 import argparse
@@ -55,6 +58,9 @@ DEFAULTS = {
     "initiate_delay": 0.0,
     "initiate_override": {},
     "status_error": None,
+    "status_override": {},
+    "status_body": None,
+    "status_delay": 0.0,
 }
 CALLBACK_WORDS = {"normal", "lost", "twice", "intermediate", "reordered", "forged", "early"}
 FILE_TYPES = ("image", "video", "audio", "other")
@@ -69,6 +75,7 @@ class Refusal(Exception):
     def __init__(self, status, code, error, details=None):
         super().__init__(error)
         self.status, self.code, self.error, self.details = status, code, error, details or {}
+        self.retry_after = None
 
 
 class StorageRefusal(Exception):
@@ -203,8 +210,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def reply_json(self, status, value):
-        self.reply(status, json.dumps(value).encode())
+    def reply_json(self, status, value, headers=()):
+        self.reply(status, json.dumps(value).encode(), headers=headers)
 
     def refuse(self, refusal):
         self.close_connection = True
@@ -217,6 +224,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "request_id": self.service.new_request_id(),
                 "details": refusal.details,
             },
+            [("Retry-After", str(refusal.retry_after))] if refusal.retry_after else (),
         )
 
     def refuse_storage(self, refusal):
@@ -243,6 +251,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass
 
     # ---- requests
+
+    def parse_request(self):
+        """A service that is down hangs up on whoever gets that far."""
+        return super().parse_request() and not self.hung_up()
+
+    def hung_up(self):
+        if self.service.down and not self.path.startswith("/_test/"):
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.service.count("hang_ups", self.path)
+        return self.close_connection and self.service.down
 
     def read_json(self):
         length = self.headers.get("Content-Length")
@@ -317,14 +336,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.service.count("questions", self.path)
             if not upload:
                 raise Refusal(404, "NOT_FOUND", "no such upload")
-            wanted = upload.behaviour["status_error"]
-            if wanted:
-                raise Refusal(
-                    wanted.get("status", 500), wanted.get("code", "INTERNAL_ERROR"), wanted.get("error", "internal error")
-                )
-            self.reply_json(200, upload.document())
+            self.answer_question(upload)
         except Refusal as refusal:
             self.refuse(refusal)
+
+    def answer_question(self, upload):
+        behaviour, document = upload.behaviour, upload.document()
+        self.service.stopping.wait(behaviour["status_delay"])
+        wanted = behaviour["status_error"]
+        if wanted:
+            refusal = Refusal(
+                wanted.get("status", 500), wanted.get("code", "INTERNAL_ERROR"), wanted.get("error", "internal error")
+            )
+            refusal.retry_after = wanted.get("retry_after")
+            raise refusal
+        document.update(behaviour["status_override"])
+        document = {name: value for name, value in document.items() if value is not None}
+        self.reply(200, (behaviour["status_body"] or json.dumps(document)).encode())
 
     def public(self):
         upload = self.service.uploads.get(self.path.rsplit("/", 1)[1])
@@ -404,8 +432,9 @@ class StorageService:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.stopping = threading.Event()
+        self.down = False  # set it: every request is hung up on
         self.uploads, self._targets = {}, {}
-        self._seen = {"initiates": [], "questions": [], "puts": [], "callbacks": [], "request_ids": []}
+        self._seen = {"initiates": [], "questions": [], "puts": [], "callbacks": [], "request_ids": [], "hang_ups": []}
         self._default, self._next = dict(DEFAULTS), []
         self.behave(**behaviour)
         self._workers = []
@@ -457,6 +486,18 @@ class StorageService:
                 self.uploads[target].behaviour.update(fields)
             else:
                 raise Refusal(404, "NOT_FOUND", "no such upload")
+
+    def make(self, id, status="COMPLETED", callback_url=None, **fields):
+        """An upload as if it had been initiated and stored: for questions, and for call_back()."""
+        upload = Upload({"callback_url": callback_url}, {**self.next_behaviour(), **fields}, self.url)
+        upload.id, upload.status, upload.size_bytes = id, status, 1
+        return self.add(upload)
+
+    def n_questions(self, id=None):
+        """Without a copy of everything."""
+        with self.lock:
+            seen = self._seen["questions"]
+            return sum(path.rsplit("/", 1)[1] == id for path in seen) if id else len(seen)
 
     def counters(self):
         with self.lock:

@@ -72,11 +72,38 @@ static void test_edges(void **state)
 	random_seed_for_tests(0);
 }
 
+/* From half of the limit to all of it. */
+static void test_half(void **state)
+{
+	uint64_t least = UINT64_MAX, most = 0;
+
+	(void)state;
+	random_seed_for_tests(3);
+	for (int i = 0; i < DRAWS; i++) {
+		uint64_t delay = backoff_half_usec(2 * SECOND, 600 * SECOND, 3);
+		least = delay < least ? delay : least;
+		most = delay > most ? delay : most;
+	}
+	assert_true(least >= 4 * SECOND && least < 4 * SECOND + SECOND / 100);
+	assert_true(most <= 8 * SECOND && most > 8 * SECOND - SECOND / 100);
+	for (unsigned failures = 0; failures < 200; failures++) {
+		uint64_t delay = backoff_half_usec(2 * SECOND, 600 * SECOND, failures);
+		assert_true(delay >= SECOND && delay <= 600 * SECOND);
+		assert_true(failures < 10 || delay >= 300 * SECOND);
+		assert_int_equal(backoff_half_usec(0, 0, failures), USEC_PER_MSEC);
+		assert_int_equal(backoff_half_usec(1500, 1500, 1) >= 1000, 1);
+		assert_true(backoff_half_usec(SPAN_FOREVER, SPAN_FOREVER, failures) <=
+			    INT64_MAX / 2);
+	}
+	random_seed_for_tests(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_uniform),
 		cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_half),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

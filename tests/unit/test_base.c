@@ -37,6 +37,20 @@ static void test_bytes(void **state)
 	assert_int_equal(bytes_trim(bytes_of("  ")).size, 0);
 }
 
+/* Every code point is written as it is read. */
+static void test_utf8_put(void **state)
+{
+	char text[UTF8_CHAR_MAX];
+	uint32_t read = 0;
+
+	(void)state;
+	for (uint32_t c = 0; c <= 0x10ffff; c += c == 0xd7ff ? 0x801 : 1) {
+		size_t n = utf8_put(c, text);
+		assert_int_equal(utf8_char((struct bytes){text, n}, &read), n);
+		assert_int_equal(read, c);
+	}
+}
+
 static void test_utf8(void **state)
 {
 	static const struct {
@@ -336,6 +350,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_utf8_put),
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_codec),
 		cmocka_unit_test(test_token),

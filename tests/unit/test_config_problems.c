@@ -61,7 +61,9 @@ static void assert_one_complaint(
 	config_unref(c);
 }
 
-#define PUBLIC "[Daemon]\nPublicURL=https://h\n"
+#define PUBLIC      "[Daemon]\nPublicURL=https://h\n"
+#define UPLOADS     PUBLIC "[Source u]\nVerify=token\nUploadURL=https://h/\nAPIKeyFile=s\n"
+#define UPLOADS_TOO "[Source v]\nVerify=token\nUploadURL=https://h/\n"
 
 static const struct complaint errors[] = {
 	/* lines and sections */
@@ -108,25 +110,77 @@ static const struct complaint errors[] = {
 	{"[Daemon]\nStopTimeout=infinity\n", "an end to it"},
 	{"[Daemon]\nStopTimeout=200y\n", "at most"},
 	{"[Daemon]\nMaxBodyBytes=65M\n", "MaxBodyBytesInFlight=64M is less than"},
-	{"[Daemon]\nStatusListen=127.0.0.1:1\n", "not supported yet"},
+	{"[Daemon]\nStatusListen=1\n" UPLOADS, "ADDR:PORT"},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n" PUBLIC,
+		"f:2: StatusListen= needs a source with UploadURL="},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n" UPLOADS UPLOADS_TOO,
+		"f:2: StatusListen= needs StatusSource=: several sources"},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\nStatusSource=c\n" UPLOADS,
+		"f:3: StatusSource=c: there is no such source"},
+	{OPEN UPLOADS "[Daemon]\nStatusSource=a\n",
+		"StatusSource=a: [Source a] has no UploadURL="},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n[Source u]\nPreset=eachlabs\nSecretFile=s\n"
+	 "APIKeyFile=s\n",
+		"StatusListen= needs PublicURL= as well"},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n[Source u]\nVerify=token\nSecretFile=s\n"
+	 "UploadURL=https://h/\n" PUBLIC,
+		"StatusListen= needs StatusKeyFile=, or APIKeyFile= in [Source u]"},
+	{"[Daemon]\nStatusListen=127.0.0.1:1\n[Source u]\nVerify=none\n"
+	 "UploadURL=https://h/\nAPIKeyFile=s\n" PUBLIC,
+		"StatusListen= needs Verify=token in [Source u]"},
+	{"[Daemon]\nStatusKeyFile=line\n", "one line of printable ASCII"},
+	{"[Daemon]\nStatusKeyFile=empty\n", "empty: the file is empty"},
+	{"[Daemon]\nStatusKeyFile=/gone\n", "StatusKeyFile=/gone: no such file"},
 	/* sources */
 	{"[Source a]\n", "f:1: [Source a] has no Verify=: write Verify=token"},
 	{"[Source a]\nVerify=none\nVerify=\n", "f:3: [Source a] has no Verify="},
 	{"[Source a]\nPreset=eachlab\n",
 		"unknown preset \"eachlab\"; did you mean eachlabs? known are: eachlabs"},
 	{"[Source a]\nVerify=tokn\n", "one of these is wanted: token header"},
-	{"[Source a]\nVerify=sns\n", "\"sns\": not supported yet"},
+	{"[Source a]\nVerify=sns\n", "f:2: Verify=sns needs AllowTopic="},
+	{"[Source a]\nVerify=sns\nAllowTopic=MyTopic\n", "an ARN such as"},
+	{"[Source a]\nVerify=ed25519\n", "f:2: Verify=ed25519 needs SecretFile= with"},
+	{"[Source a]\nVerify=jwt\n", "f:2: Verify=jwt needs SecretFile= with"},
+	{"[Source a]\nVerify=http-signature\n" PUBLIC,
+		"or the shared secret, or KeysURL="},
+	{"[Source a]\nVerify=ed25519\nSecretFile=s\n",
+		"SecretFile=s: it is no public key"},
+	{"[Source a]\nVerify=jwt\nSecretFile=public\nIssuer=i\nAudience=a\n",
+		"SecretFile=public: Verify=jwt wants keys of RSA or P-256"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=pem\n" PUBLIC,
+		"SecretFile=pem: it holds PEM that is damaged"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\n",
+		"CoveredComponents=@target-uri: PublicURL= in [Daemon] is needed"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\nCoveredComponents=@method\n",
+		"without content-digest: anyone could change the body"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\n"
+	 "CoveredComponents=content-digest @host\n",
+		"CoveredComponents=@host: RFC 9421 knows no such component"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\n"
+	 "CoveredComponents=content-digest X-Foo\n",
+		"small letters"},
+	{"[Source a]\nVerify=http-signature\nSecretFile=s\n"
+	 "CoveredComponents=content-digest @path;x=y\n",
+		"it has no parameters"},
+	{"[Source a]\nVerify=jwt\nKeysURL=https://h/k\nAudience=a\n",
+		"Verify=jwt with KeysURL= needs Issuer="},
+	{"[Source a]\nVerify=jwt\nKeysURL=https://h/k\nIssuer=a\n",
+		"Verify=jwt with KeysURL= needs Audience="},
+	{"[Source a]\nVerify=ed25519\nKeysURL=http://h/k\n", "https is wanted"},
+	{"[Source a]\nVerify=ed25519\nKeysURL=http://127.0.0.1.evil.example/k\n",
+		"https is wanted"},
+	{"[Source a]\nVerify=ed25519\nKeysURL=ftp://h/k\n", "http:// or https://"},
+	{"[Source a]\nVerify=ed25519\nSecretFile=public\nSignedContent={id}{body}\n",
+		"needs DeliveryField=header:NAME"},
 	{"[Source a]\nVerify=standard-webhooks\n",
 		"Verify=standard-webhooks needs SecretFile="},
 	{"[Source a]\nVerify=twilio\n" PUBLIC, "Verify=twilio needs SecretFile="},
 	{"[Source a]\nVerify=twilio\nSecretFile=s\n",
 		"f:2: Verify=twilio needs PublicURL="},
 	{"[Source a]\nVerify=standard-webhooks\nSecretFile=pair\n",
-		"f:3: SecretFile=pair: Verify=standard-webhooks wants whsec_ and base64"},
+		"f:3: SecretFile=pair: Verify=standard-webhooks wants whsec_ or whpk_ and base64"},
 	{"[Source a]\nVerify=standard-webhooks\nSecretFile=prefix\n",
 		"SecretFile=prefix: Verify=standard-webhooks wants"},
-	{"[Source a]\nVerify=standard-webhooks\nSecretFile=public\n",
-		"SecretFile=public: it is a public key"},
 	/* Beside another scheme one key is enough, and none is too few. */
 	{"[Source a]\nVerify=header standard-webhooks\nSecretFile=pair\nSecretFile=open\n"
 	 "SecretFile=\nSecretFile=pair\n",
@@ -149,6 +203,9 @@ static const struct complaint errors[] = {
 	{OPEN "APIKeyFile=line\n", "one line of printable ASCII"},
 	{OPEN "Path=/a?b\n", "no query"},
 	{OPEN "Path=/a b\n", "no blanks"},
+	{OPEN "Path=/{a}\n", "a path is compared as it is sent"},
+	{OPEN "Path=/%zz\n", "a path is compared as it is sent"},
+	{OPEN "Path=/\xc3\xbc\n", "a path is compared as it is sent"},
 	{OPEN "Path=/healthz\n", "the daemon's own"},
 	{OPEN "[Source b]\nVerify=none\nPath=/callback/a\n",
 		"f:5: Path=/callback/a is that of [Source a] already"},
@@ -189,9 +246,11 @@ static const struct complaint errors[] = {
 	{OPEN "StatusURL=https://h/ {id}\n", "no blanks"},
 	{OPEN "UploadURL=file:///x\n", "http:// or https://"},
 	{OPEN "CAFile=gone\n", "CAFile=gone: no such file"},
-	{OPEN "Confirm=yes\n", "Confirm=yes is not supported yet"},
+	{OPEN "Confirm=yes\n", "f:3: Confirm=yes needs StatusURL="},
+	{OPEN "Confirm=yes\nStatusURL=https://h/{id}\nStatusField=\n",
+		"f:3: Confirm=yes needs StatusField="},
+	{OPEN "ExpectWithin=0\n", "at least 1ms"},
 	{OPEN "Confirm=maybe\n", "yes or no"},
-	{OPEN "KeysURL=https://h\n", "not supported yet"},
 	{OPEN "Tolerance=0\n", "at least 1s"},
 	/* hooks */
 	{"[Hook h]\n", "f:1: [Hook h] has no Exec="},
@@ -236,6 +295,9 @@ static const struct complaint errors[] = {
 };
 
 static const struct complaint warnings[] = {
+	{OPEN "KeysURL=https://h\n", "f:3: KeysURL= is of no use without ed25519"},
+	{"[Source a]\nVerify=jwt\nSecretFile=rsa\nIssuer=i\n",
+		"f:2: Verify=jwt without Audience="},
 	{"[Source a]\nVerify=hmac\nSecretFile=open\n",
 		"f:3: SecretFile=open: others can read it"},
 	{OPEN "SecretFile=s\n", "SecretFile= is of no use beside Verify=none"},
@@ -256,11 +318,8 @@ static const struct complaint warnings[] = {
 		"UploadURL= without Verify=token"},
 	{"[Source a]\nVerify=hmac\nSecretFile=s\nTimestampHeader=X-T\n",
 		"does not cover {timestamp}"},
-	{OPEN "StatusURL=https://h/{id}\n", "f:3: StatusURL= is not supported yet: "},
-	{OPEN "ExpectWithin=1h\n", "f:3: ExpectWithin= is not supported yet: "},
-	{OPEN "GiveUpAfter=infinity\n", "f:3: GiveUpAfter= is not supported yet: "},
-	{"[Hook h]\nExec=/bin/true\nOn=lost error\n",
-		"f:3: On=lost is not supported yet: no job becomes lost"},
+	{OPEN "StatusURL=https://h/{id}\nStatusField=\n",
+		"f:3: StatusURL= is not asked: with an empty StatusField="},
 	{"[Source a]\nPreset=eachlabs\nSecretFile=s\n[Hook h]\nExec=/bin/true\n"
 	 "On=COMPELTED\n",
 		"f:6: On=COMPELTED: no list of its sources holds this status; did you "
@@ -301,6 +360,17 @@ static void test_nothing_to_say(void **state)
 		     "[Hook h]\nExec=/bin/true\nSource=a\nOn=shiped\n",
 		OPEN "SuccessValues=200 204\n[Hook h]\nExec=/bin/true\nOn=201\n",
 		OPEN "StatusField=\n[Hook h]\nExec=/bin/true\nOn=complted\n",
+		/* public keys: where they come from, and that anybody may read them */
+		"[Source a]\nVerify=jwt\nSecretFile=rsa\nIssuer=i\nAudience=a\n",
+		"[Source a]\nVerify=jwt\nKeysURL=https://h/k\nIssuer=i j\nAudience=a\n",
+		"[Source a]\nVerify=ed25519\nKeysURL=http://127.0.0.1:8/k\n",
+		"[Source a]\nVerify=ed25519\nSecretFile=public\n",
+		"[Source a]\nVerify=standard-webhooks\nSecretFile=public\n",
+		"[Source a]\nVerify=http-signature\nSecretFile=rsa\n" PUBLIC,
+		"[Source a]\nVerify=http-signature\nSecretFile=s\nCoveredComponents="
+		"content-digest @query-param;name=a\n",
+		"[Source a]\nVerify=sns\nAllowTopic=arn:aws-cn:sns:cn-north-1:1:t "
+		"arn:aws:sns:eu-west-1:1:t\n",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

@@ -190,7 +190,8 @@ static int child(int scene)
 	setenv("LISTEN_PID", pid, 1);
 	setenv("LISTEN_FDS", "4", 1);
 	setenv("LISTEN_FDNAMES",
-		"callbackd-tls.socket:callbackd.socket:callbackd-control.socket:unknown",
+		"callbackd-tls.socket:callbackd-status.socket:callbackd-control.socket:"
+		"unknown",
 		1);
 	if (scene == 2)
 		unsetenv("LISTEN_FDNAMES");
@@ -208,7 +209,7 @@ static int child(int scene)
 	else if (n != 4)
 		return 5;
 	static const enum listen_kind kinds[] = {
-		LISTEN_TLS, LISTEN_PUBLIC, LISTEN_CONTROL, LISTEN_PUBLIC};
+		LISTEN_TLS, LISTEN_STATUS, LISTEN_CONTROL, LISTEN_PUBLIC};
 	for (size_t i = 0; i < n && n == 4; i++) {
 		if (sockets[i].fd != (int)i + 3 ||
 			sockets[i].kind != (scene == 2 ? LISTEN_PUBLIC : kinds[i]))

@@ -520,6 +520,60 @@ static void test_long_numbers(void **state)
 	source_fini(&s);
 }
 
+/* What the source itself says, of a job that was asked for. */
+static void test_answers(void **state)
+{
+	static const struct {
+		const char *body, *problem, *status;
+		enum outcome outcome;
+	} cases[] = {
+		{"{\"id\":\"a b\",\"status\":\"Completed\",\"d\":\"x\"}", NULL,
+			"Completed", OUTCOME_SUCCESS},
+		{"{\"status\":\"ERROR\"}", NULL, "ERROR", OUTCOME_ERROR},
+		{"{\"id\":null,\"other\":\"a b\",\"status\":\"pending\"}", NULL,
+			"pending", OUTCOME_PENDING},
+		{"{\"id\":[],\"status\":\"new word\"}", NULL, "new word",
+			OUTCOME_PENDING},
+		{"{\"id\":\"a\",\"status\":\"completed\"}", "it is of another job", NULL,
+			OUTCOME_NONE},
+		{"{\"id\":\"A B\",\"status\":\"completed\"}", "it is of another job",
+			NULL, OUTCOME_NONE},
+		{"{\"other\":7,\"status\":\"completed\"}", "it is of another job", NULL,
+			OUTCOME_NONE},
+		{"{\"id\":\"a b\\u0000\",\"status\":\"completed\"}",
+			"it is of another job", NULL, OUTCOME_NONE},
+		{"{\"id\":\"a b\"}", "there is no status", NULL, OUTCOME_NONE},
+		{"[]", "there is no status", NULL, OUTCOME_NONE},
+	};
+	struct source s = make_source("/id /other", "/status", "/d");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct message m = {.body = bytes_of(cases[i].body)};
+		struct payload p;
+		int r = payload_read_answer(&s, &m, "a b", &p);
+
+		assert_int_equal(r, cases[i].problem != NULL);
+		assert_int_equal(p.outcome, cases[i].outcome);
+		if (r) {
+			assert_string_equal(p.problem, cases[i].problem);
+		} else {
+			assert_null(p.problem);
+			assert_string_equal(p.id, "a b");
+			assert_string_equal(p.status, cases[i].status);
+			assert_null(p.delivery);
+			assert_int_equal(p.unknown_word, i == 3);
+		}
+		payload_fini(&p);
+	}
+	struct message no_json = {.body = bytes_of("{")};
+	struct payload p;
+	assert_int_equal(payload_read_answer(&s, &no_json, "a b", &p), 1);
+	assert_non_null(p.problem);
+	payload_fini(&p);
+	source_fini(&s);
+}
+
 static void test_short_of_memory(void **state)
 {
 	static const char *const bodies[] = {
@@ -581,6 +635,7 @@ int main(void)
 		cmocka_unit_test(test_memory_budget),
 		cmocka_unit_test(test_budget_is_disarmed),
 		cmocka_unit_test(test_long_numbers),
+		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_short_of_memory),
 	};
 

@@ -576,18 +576,52 @@ static void execute_sql(const char *sql)
 	sqlite3_close(db);
 }
 
+/* What a store that knew nothing of asking has, is asked for. */
+static void test_from_version_1(void **state)
+{
+	struct store_asks asks = {
+		.source = "src", .limit = 10, .now_usec = clock_steady_usec()};
+
+	(void)state;
+	close_store();
+	execute_sql(
+		"DROP INDEX job_ask; DROP INDEX job_ask_from; DROP INDEX job_pending;"
+		"ALTER TABLE job DROP COLUMN ask_from;"
+		"ALTER TABLE job DROP COLUMN ask_tries;"
+		"ALTER TABLE job DROP COLUMN asked;"
+		"ALTER TABLE job DROP COLUMN ask_error;"
+		"CREATE INDEX job_ask ON job (ask_at) WHERE outcome = 1;"
+		"INSERT INTO job VALUES (1, 'src', 'old', NULL, 1, 0, 5, 5, 0, 0, 0, "
+		"0, 7, NULL, -1), (2, 'src', 'done', NULL, 2, 0, 5, 5, 0, 0, 0, 0, 7, "
+		"NULL, -1); PRAGMA user_version=1");
+	reopen();
+	assert_int_equal(store_counts(fix.store).pending, 1);
+	assert_int_equal(store_counts(fix.store).asking, 1);
+	assert_int_equal(run(&asks.op, STORE_ASKS), 0);
+	assert_int_equal(asks.n_questions, 1);
+	assert_string_equal(asks.questions[0].id, "old");
+	assert_int_equal(asks.questions[0].from_usec, 5);
+	assert_int_equal(asks.oldest_usec, 5);
+	store_op_fini(&asks.op);
+}
+
 static void test_versions(void **state)
 {
+	char sql[64];
+
 	(void)state;
 	close_store();
 	execute_sql("PRAGMA user_version=1000");
 	expect_refusal(-ENOTSUP, "newer");
-	execute_sql("PRAGMA user_version=1; DROP INDEX run_open");
+	execute_sql("PRAGMA user_version=1");
+	expect_refusal(-EBADMSG, "damaged");
+	snprintf(sql, sizeof(sql), "PRAGMA user_version=%d; DROP INDEX run_open",
+		store_schema_newest);
+	execute_sql(sql);
 	expect_refusal(-EBADMSG, "damaged");
 	execute_sql("PRAGMA application_id=1");
 	expect_refusal(-EBADMSG, "no store of callbackd");
 	execute_sql("CREATE INDEX run_open ON run (state) WHERE state <> 3");
-	char sql[64];
 	snprintf(sql, sizeof(sql), "PRAGMA application_id=%d", STORE_APPLICATION_ID);
 	execute_sql(sql);
 	reopen();
@@ -634,6 +668,7 @@ int main(void)
 		TEST(test_modes),
 		TEST(test_two_daemons),
 		TEST(test_damage),
+		TEST(test_from_version_1),
 		TEST(test_versions),
 		TEST(test_unfinished_creation),
 	};

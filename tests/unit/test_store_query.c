@@ -261,6 +261,8 @@ static void test_list_changes(void **state)
 	assert_int_equal(list.n_changes, 1);
 	assert_string_equal(list.changes[0].job.id, "a");
 	assert_int_equal(list.last, 3);
+	assert_int_equal(list.first, 1);
+	assert_int_equal(store_counts(fix.store).seq, 3);
 	list.after = list.changes[0].seq;
 	store_op_fini(&list.op);
 	assert_int_equal(run(&list.op, STORE_LIST_CHANGES), 0);
@@ -355,6 +357,7 @@ static void test_retention(void **state)
 	assert_int_equal(run(&list.op, STORE_LIST_CHANGES), 0);
 	assert_true(list.last > 705);
 	assert_in_range(list.n_changes, 2, 10);
+	assert_in_range(list.first, 2, list.changes[0].seq);
 	store_op_fini(&list.op);
 }
 
@@ -374,6 +377,11 @@ static void test_changes_go_on(void **state)
 	reopen_at(start, 31);
 	assert_int_equal(run(&list.op, STORE_LIST_CHANGES), 0);
 	assert_int_equal(list.last, 2);
+	assert_int_equal(store_counts(fix.store).seq, 2);
+	list.after = 0;
+	assert_int_equal(run(&list.op, STORE_LIST_CHANGES), 0);
+	assert_int_equal(list.first, 2); /* the newest stays */
+	store_op_fini(&list.op);
 }
 
 /* The log is carried over and cut when it is quiet, free pages are given back. */

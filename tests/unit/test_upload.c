@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/text.h"
+#include "flow/ask.h"
 #include "flow/upload.h"
 #include "io/log.h"
 #include "rules/payload.h"
@@ -39,6 +40,16 @@ int store_submit(struct store *s, struct store_op *o)
 void store_op_fini(struct store_op *o)
 {
 	(void)o;
+}
+
+static int64_t woken_usec; /* who asks was told of a job that is due then */
+
+void ask_wake(struct ask *a, const char *source, int64_t at_usec)
+{
+	(void)a;
+	assert_string_equal(source, "eachlabs");
+	assert_null(op); /* what is to be asked for is committed */
+	woken_usec = at_usec;
 }
 
 int fetch_start(struct fetch_pool *p, const struct fetch_request *request,
@@ -282,8 +293,10 @@ static void test_each_step_waits_for_its_commit(void **state)
 	assert_int_equal(bind->size_bytes, 77);
 	assert_int_equal(bind->ask_at_usec, 1700000600ll * 1000000);
 	assert_int_equal(n_answers, 0);
+	woken_usec = 0;
 	commit(STORE_BIND, 0);
 	assert_int_equal(n_answers, 1);
+	assert_int_equal(woken_usec, 1700000600ll * 1000000);
 	assert_int_equal(status, 200);
 	assert_string_equal(member("id"), "u1");
 	assert_string_equal(member("source"), "eachlabs");

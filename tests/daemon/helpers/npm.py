@@ -1,4 +1,4 @@
-"""The senders' own libraries, installed by npm from the committed lockfile; see tests/interop."""
+"""The senders' own libraries and an S3, installed by npm from the committed lockfile; see tests/interop."""
 
 import json
 import os
@@ -11,7 +11,8 @@ import pytest
 from .daemon import TOP, build_directory
 
 SOURCE = TOP / "tests" / "interop"
-FILES = ("package.json", "package-lock.json", "sign.mjs")
+SCRIPTS = ("sign.mjs", "s3.mjs")
+FILES = ("package.json", "package-lock.json", *SCRIPTS)
 # What npm says when it is the network that is missing, and not the test that is wrong.
 NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH",
               "ERR_SOCKET_TIMEOUT", "network", "E50", "ENOTCACHED")  # fmt: skip
@@ -47,7 +48,8 @@ def install():
             shutil.rmtree(place, ignore_errors=True)
             os.rename(new, place)
             os.mkdir(new)  # for the context manager to remove
-    shutil.copy(SOURCE / "sign.mjs", place)
+    for name in SCRIPTS:
+        shutil.copy(SOURCE / name, place)
     return place
 
 
@@ -59,3 +61,24 @@ def sign(directory, *requests):
     )  # fmt: skip
     assert node.returncode == 0, node.stderr
     return json.loads(node.stdout)
+
+
+class S3:
+    """tests/interop/s3.mjs: an S3 that stores what a presigned URL of version 4 lets in."""
+
+    KEY = ("S3RVER", "S3RVER")
+    BUCKET = "uploads"
+
+    def __init__(self, libraries, directory):
+        self._process = subprocess.Popen(
+            ["node", "s3.mjs", str(directory), self.BUCKET], cwd=libraries, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        line = self._process.stdout.readline()
+        assert line, "s3.mjs did not start"
+        self.address = f"127.0.0.1:{int(line)}"
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait(20)
+        self._process.stdout.close()
