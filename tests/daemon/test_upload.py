@@ -226,6 +226,29 @@ def test_a_large_file_takes_no_memory(daemon, storage):
     assert peak < (200 << 20 if os.environ.get("SAN") else 32 << 20)
 
 
+class TooEarly(Swallower):
+    """Says 200 to the first PUT before it has read the file, and is done; takes the second."""
+
+    def serve(self):
+        connection, _ = self.sock.accept()
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            super().serve()
+
+
+def test_a_200_before_the_whole_file_was_sent_is_no_success(daemon, storage):
+    early, size = TooEarly(), 24 << 20
+    storage.behave(initiate_override={"upload_url": early.url})
+    os.truncate(daemon.write("big.mp4", b""), size)
+    done = daemon.ctl("upload", "--detach", "big.mp4")
+    assert "not uploaded: the service answered 200 before the whole file was sent; again" in done.stderr
+    assert done.returncode == 0 and early.bytes == size
+
+
 def test_a_key_the_service_does_not_take_is_told_with_its_request_id(daemon, storage):
     storage.api_key = "another"
     done = daemon.ctl("upload", "clip.mp4")
