@@ -486,6 +486,15 @@ def test_watch_tells_of_a_gap(fake):
         assert len(r.stdout.splitlines()) == (3 if options else 2)
 
 
+def test_watch_tells_of_a_number_from_the_future(fake):
+    """A cursor that is damaged, or a store that was put back to a backup."""
+    gap = {"seq": 6, "time": "2026-09-01T10:00:00.000000Z", "gap": {"after": 5000, "next": 7}}
+    answers = [lambda h: stream(h, [gap]), lambda h: h.answer(400, {"error": "enough"})]
+    fake.routes[("GET", "/v1/watch")] = lambda h, b, q: answers.pop(0)(h)
+    r = ctl(fake, "watch", "--after", "5000")
+    assert "number 5000 is beyond what the daemon's store has told" in r.stderr and "going on at 7" in r.stderr
+
+
 # ---- what changes something ----
 
 def test_expect_and_forget(fake):

@@ -458,6 +458,16 @@ def test_neither_token_nor_key_reaches_the_journal(new_daemon, storage, recorder
     assert token.encode() not in state and storage.api_key.encode() not in state
 
 
+def test_a_key_that_the_service_repeats_is_told_to_nobody(daemon, storage):
+    error = {"status": 401, "code": "UNAUTHORIZED", "error": f"no such key: {storage.api_key}", "details": {"key": storage.api_key}}
+    storage.behave("next", initiate_error=error)
+    answer = daemon.control("POST", "/v1/uploads", {"content_type": "video/mp4"})
+    assert answer.status == 502 and answer.json["error"] == "no such key: " + "*" * len(storage.api_key)
+    assert storage.api_key.encode() not in answer.body
+    assert daemon.stop() == 0
+    assert "no such key: ***" in daemon.stderr and storage.api_key not in daemon.stderr
+
+
 def test_initiates_do_not_hold_up_callbacks(daemon, storage):
     """The service takes its time; the loop does not wait with it."""
     first = initiate(daemon)["id"]
