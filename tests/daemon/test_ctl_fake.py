@@ -501,6 +501,9 @@ def test_expect_and_forget(fake):
     fake.routes[("PUT", "/v1/jobs/src/n%20%C3%A9")] = (200, full("n é", "pending", None))
     assert ctl(fake, "expect", "src/n é", "--within", "10min").returncode == 0
     assert json.loads(fake.asked[-1][2]) == {"within": "10min"}
+    fake.routes[("PUT", "/v1/jobs/src/done")] = (200, full("done", "success", "COMPLETED"))
+    r = ctl(fake, "expect", "src/done")
+    assert r.returncode == 0 and r.stdout == "src/done is over already: success\n"
     fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [], "next": None})
     r = ctl(fake, "expect", "new")  # of which source?
     assert r.returncode == 2 and "src, other" in r.stderr
