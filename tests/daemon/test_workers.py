@@ -140,6 +140,26 @@ def test_a_window_takes_one_slot_of_the_daemon(run_daemon, worker, recorder):
     assert states(d, ids) == ["done"] * 10
 
 
+def test_slots_are_counted_by_what_the_hook_is_now(run_daemon, worker):
+    """It is busy all the time: a stream of many runs took one slot, processes of their own take one each."""
+    w = worker("wait_for('go'); ok(run)")
+    more = "MaxConcurrent=100\nTimeout=1s\nKillAfter=0\nRetries=0\n"
+    d = run_daemon(hook(w, more=more.replace("Timeout=1s", "")), daemon="MaxConcurrent=4\nStopTimeout=0")
+    streamed, own = [f"a{i}" for i in range(10)], [f"b{i}" for i in range(10)]
+    send(d, *streamed)
+    until(lambda: len(w.runs) >= 1 and d.control("GET", "/v1/status").json["runs"]["running"] == 10)
+    d.configure(SOURCE + f"[Hook h]\nExec=/bin/sleep 30\n{more}", daemon="MaxConcurrent=4\nStopTimeout=0")
+    assert d.ctl("reload").returncode == 0
+    send(d, *own)
+    w.let("go")
+    assert states(d, streamed) == ["done"] * 10
+    until(lambda: run_of(d, "b0")["state"] != "waiting")
+    most = 0
+    while run_of(d, "b9")["state"] != "dead":
+        most = max(most, len(d.runs("?state=running")))
+    assert 1 <= most <= 4
+
+
 # ---- Failures
 
 
