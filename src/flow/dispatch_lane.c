@@ -103,6 +103,12 @@ unsigned dispatch_free_slots(struct lane *l, const struct hook *h)
 	l->not_before_usec = 0;
 	if (l->paused)
 		return 0;
+	/* However many wait for a worker that is down: a line and two commits for each, every
+	 * time that it is tried, would be all that the daemon does. */
+	if (l->is_worker)
+		l->not_before_usec = workers_not_before(l->dispatch->workers, l->name);
+	if (l->not_before_usec)
+		return 0;
 	unsigned of_hook = tempo_allows(
 		&l->tempo, h, l->used, clock_steady_usec(), &l->not_before_usec);
 	unsigned of_all = share_allows(&l->dispatch->share, weight(l));

@@ -541,6 +541,18 @@ def test_a_socket_that_is_not_there_is_waited_for_uncounted(run_daemon, peer):
     assert [run_of(d, id)["attempt"] for id in "abcdef"] == [1] * 6
 
 
+def test_what_waits_for_a_peer_is_left_alone_until_it_is_tried_again(run_daemon, peer):
+    """Not claimed and set back by turns, however many wait: that would be a line and two commits a run."""
+    peer.close()
+    d = run_daemon(to_peer(peer, "MaxConcurrent=2").replace(QUICK, ""))
+    ids = [f"j{i}" for i in range(60)]
+    send(d, *ids)
+    until(lambda: d.stderr.count("Worker of hook h cannot be reached") >= 3)
+    tried = d.stderr.count("Worker of hook h cannot be reached")
+    assert d.stderr.count("that is not counted") <= 2 * (tried + 1)
+    assert {r["attempt"] for r in d.runs()} == {0}
+
+
 def test_a_peer_that_restarts_gets_again_what_it_had(run_daemon, peer):
     peer.each = lambda p, run: p.ok(run) if run["attempt"] > 1 else p.hang_up()
     peer.open()
