@@ -377,6 +377,26 @@ def test_a_hook_with_a_rate_may_go_while_its_runs_wait(run_daemon):
     assert cpu_seconds(d.process.pid) - before < 0.5
 
 
+def test_a_hook_that_is_back_keeps_what_is_not_buried_yet(run_daemon):
+    with_hook = SOURCE + "[Hook h]\nMode=batch\nBatchMax=1000\nExec=/bin/sh -c 'cat >/dev/null'\n"
+    d = run_daemon(with_hook, daemon="LogLevel=warning")
+    assert d.ctl("pause", "h").returncode == 0
+    parts = [threading.Thread(target=send_many, args=(d, [f"j{k}-{i}" for i in range(750)])) for k in range(4)]
+    for part in parts:
+        part.start()
+    for part in parts:
+        part.join()
+    d.configure(SOURCE, daemon="LogLevel=warning")
+    assert d.control("POST", "/v1/reload").status == 200
+    until(lambda: counts(d)["dead"])
+    d.configure(with_hook, daemon="LogLevel=warning")
+    assert d.control("POST", "/v1/reload").status == 200
+    dead = counts(d)["dead"]
+    assert d.ctl("resume", "h").returncode == 0
+    wait_until_over(d)
+    assert counts(d)["dead"] <= dead + 500  # a step that was under way
+
+
 def test_no_such_hook(run_daemon):
     d = run_daemon(SOURCE + "[Hook h]\nExec=/bin/true\n")
     for verb in ("pause", "resume"):
