@@ -74,7 +74,7 @@ static json_t *of_runs(const struct flow *f)
 		(json_int_t)n.dead, "done", (json_int_t)n.done, "started",
 		(json_int_t)k->runs_started, "failed", (json_int_t)k->runs_failed,
 		"timed_out", (json_int_t)k->runs_timed_out, "slots_used",
-		(int)dispatch_running(f->dispatch), "slots",
+		(int)dispatch_slots_used(f->dispatch), "slots",
 		(int)f->config->max_concurrent);
 }
 

@@ -342,6 +342,11 @@ unsigned dispatch_running(const struct dispatch *d)
 	return d->running;
 }
 
+unsigned dispatch_slots_used(const struct dispatch *d)
+{
+	return d->share.used;
+}
+
 static void on_workers_gone(void *arg)
 {
 	dispatch_maybe_stopped(arg);

@@ -134,6 +134,9 @@ def test_a_window_takes_one_slot_of_the_daemon(run_daemon, worker, recorder):
     ids = [f"j{i}" for i in range(10)]
     send(d, *ids)
     until(lambda: len(w.runs) == 10)
+    told = d.control("GET", "/v1/status").json["runs"]
+    assert (told["running"], told["slots_used"], told["slots"]) == (10, 1, 2)
+    assert b"callbackd_run_slots_used 1\n" in d.control("GET", "/metrics").body
     assert d.post("/callback/t", {"id": "x", "status": "completed"}).status == 200
     recorder.wait(1)
     w.let("go")
