@@ -601,8 +601,7 @@ static void test_from_version_1(void **state)
 	execute_sql(UNDO_STEP_4 UNDO_STEP_3 UNDO_STEP_2
 		"INSERT INTO job VALUES (1, 'src', 'old', NULL, 1, 0, 5, 5, 0, 0, 0, "
 		"0, 7, NULL, -1), (2, 'src', 'done', NULL, 2, 0, 5, 5, 0, 0, 0, 0, 7, "
-		"NULL, -1)");
-	execute_sql(store_schema_steps[1]);
+		"NULL, -1); PRAGMA user_version=1");
 	reopen();
 	assert_int_equal(store_counts(fix.store).pending, 1);
 	assert_int_equal(store_counts(fix.store).asking, 1);
