@@ -523,7 +523,7 @@ def test_the_next_question_uses_the_new_key_and_url(ask, storage, recorder):
 
 
 def test_jobs_of_a_source_that_is_gone_wait_for_its_return(ask, storage, recorder):
-    d = ask("GiveUpAfter=300ms", within="50ms")
+    d = ask("GiveUpAfter=2s", within="50ms")
     storage.make("j")
     d.configure("[Source other]\nVerify=none\nExpectWithin=50ms\n")
     expect(d, "j", within="200ms")
@@ -531,8 +531,12 @@ def test_jobs_of_a_source_that_is_gone_wait_for_its_return(ask, storage, recorde
     assert d.control("PUT", "/v1/jobs/other/x", {"within": "500ms"}).status == 200
     assert d.job("other", "x", wait=10)["outcome"] == "lost"
     assert d.job("s", "j")["outcome"] == "pending" and storage.n_questions() == 0
-    d.configure(SOURCE.format(url=storage.url, more="GiveUpAfter=300ms") + HOOK.format(hook=recorder.exec))
+    time.sleep(2)  # GiveUpAfter= passes
+    storage.down = True
+    d.configure(SOURCE.format(url=storage.url, more="GiveUpAfter=2s") + HOOK.format(hook=recorder.exec))
     assert d.ctl("reload").returncode == 0
+    until(lambda: storage.counters()["hang_ups"])
+    storage.down = False
     assert d.job("s", "j", wait=10)["outcome"] == "success"
 
 
