@@ -124,6 +124,9 @@ $(B)/bench/%: tests/bench/%.c $(B)/libcallbackd.a
 
 bench: all $(BENCH)
 	@$(RUNENV) $(PYTHON) tests/bench/bench.py
+	@$(RUNENV) $(PYTHON) tests/bench/hooks.py
+bench-hooks: all $(BENCH)
+	@$(RUNENV) $(PYTHON) tests/bench/hooks.py
 
 # --- lint --------------------------------------------------------------------------
 
@@ -172,7 +175,7 @@ I = install -D -m 0644
 # A unit names the programs where they are installed.
 SUBST = sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@bindir@|$(bindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g'
 UNITS = callbackd.service callbackd.socket callbackd-tls.socket callbackd-control.socket \
-        callbackd-status.socket
+        callbackd-status.socket callbackd-hook@.socket callbackd-hook@.service
 MAN   = $(notdir $(wildcard man/*.[1-9]))
 
 install: all
@@ -193,7 +196,8 @@ install: all
 	if [ -e conf/completions/_callbackctl ]; then \
 		$(I) conf/completions/_callbackctl $(DESTDIR)$(zshcompletiondir)/_callbackctl; fi
 	@# A configuration that is there is the administrator's.
-	install -d -m 0755 $(DESTDIR)$(sysconfdir)/callbackd $(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf.d
+	install -d -m 0755 $(DESTDIR)$(sysconfdir)/callbackd $(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf.d \
+		$(DESTDIR)$(sysconfdir)/callbackd/hooks
 	@if [ -e $(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf ]; then \
 		echo "$(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf is kept as it is"; \
 	else $(I) conf/callbackd.conf $(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf; fi
@@ -216,6 +220,6 @@ clean:
 -include $(OBJ:.o=.d) $(B)/src/callbackd.d $(B)/src/callbackctl.d $(UNIT:%=%.d) $(FUZZ:%=%.d) $(BENCH:%=%.d)
 
 .DELETE_ON_ERROR:
-.PHONY: all unit pytest check check-full demo fuzz fuzz-run bench format deps lint-deps install \
+.PHONY: all unit pytest check check-full demo fuzz fuzz-run bench bench-hooks format deps lint-deps install \
 	uninstall clean lint lint-format lint-floors lint-headers lint-size lint-keys lint-catalog \
 	lint-units lint-man lint-shell lint-tidy

@@ -24,7 +24,8 @@ static int not_yet(struct ctl *ctl, const struct ctl_args *args)
 static const struct ctl_command commands[] = {
 	{"status", "", "how the daemon is", 0, 0, cmd_status, NULL},
 	{"list", "", "jobs, the last updated first", 0, 0, cmd_list, cmd_list_options},
-	{"show", "ID", "one job, its runs and their output", 1, 1, cmd_show, NULL},
+	{"show", "ID|RUN", "a job and its runs, or one run, with the output", 1, 1,
+		cmd_show, NULL},
 	{"wait", "ID...", "until jobs are over", 1, -1, cmd_wait, cmd_wait_options},
 	{"watch", "", "what happens, as it happens", 0, 0, cmd_watch, cmd_watch_options},
 	{"upload", "FILE...", "upload and wait for the callback", 1, -1, cmd_upload,
@@ -32,11 +33,12 @@ static const struct ctl_command commands[] = {
 	{"expect", "ID", "a callback has to come", 1, 1, cmd_expect, cmd_expect_options},
 	{"forget", "ID", "drop a job and its runs", 1, 1, cmd_forget, NULL},
 	{"runs", "", "runs of hooks, the newest first", 0, 0, cmd_runs, cmd_runs_options},
-	{"replay", "RUN...", "run again what is done or dead", 1, -1, cmd_replay, NULL},
-	{"discard", "RUN...", "take dead runs off the list", 1, -1, cmd_discard,
+	{"replay", "[RUN...]", "run again what is done or dead", 0, -1, cmd_replay,
+		cmd_replay_options},
+	{"discard", "[RUN...]", "take dead runs off the list", 0, -1, cmd_discard,
 		cmd_discard_options},
-	{"pause", "HOOK", "hold a hook's runs back", 1, 1, not_yet, NULL},
-	{"resume", "HOOK", "let them go", 1, 1, not_yet, NULL},
+	{"pause", "HOOK", "hold a hook's runs back", 1, 1, cmd_pause, NULL},
+	{"resume", "HOOK", "let them go", 1, 1, cmd_resume, NULL},
 	{"test", "SOURCE", "send a signed sample through the listener", 1, 1, cmd_test,
 		cmd_test_options},
 	{"verify", "SOURCE", "why does a request verify or not", 1, 1, cmd_verify,
@@ -44,10 +46,18 @@ static const struct ctl_command commands[] = {
 	{"presets", "[NAME]", "known senders, and what to write for one", 0, 1,
 		cmd_presets, NULL},
 	{"reload", "", "read the configuration anew", 0, 0, cmd_reload, NULL},
+	{"serve", "COMMAND...", "run a command for what Mode=socket sends", 1, -1,
+		cmd_serve, cmd_serve_options},
 	{"doctor", "", "look for trouble", 0, 0, not_yet, NULL},
 	{"backup", "FILE", "copy the store", 1, 1, not_yet, NULL},
 	{"restore", "FILE", "put a copy back", 1, 1, not_yet, NULL},
 };
+
+/* It speaks to no daemon, and its operands are a command with options of its own. */
+static bool runs_command(const struct ctl_command *c)
+{
+	return c->run == cmd_serve;
+}
 
 static const struct ctl_command *find_command(const char *name)
 {
@@ -61,7 +71,7 @@ static void print_help(void)
 {
 	printf("callbackctl [-s SOCKET] [--json] COMMAND ...\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-8s %-8s  %s%s\n", commands[i].name, commands[i].operands,
+		printf("  %-8s %-10s  %s%s\n", commands[i].name, commands[i].operands,
 			commands[i].help,
 			commands[i].run == not_yet ? " (not supported yet)" : "");
 	printf("\n  -s, --socket SOCKET  the control socket ($CALLBACKD_SOCKET, else "
@@ -126,7 +136,8 @@ static int parse_command(struct ctl *ctl, const struct ctl_command *c, int argc,
 			o->argument ? required_argument : no_argument, NULL, value};
 	}
 	optind = 0; /* GNU: begin anew */
-	while ((option = getopt_long(argc, argv, "s:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, runs_command(c) ? "+s:" : "s:", options,
+			NULL)) != -1) {
 		if (option >= OPTION_OF_COMMAND) {
 			ret->option[option - OPTION_OF_COMMAND] = optarg ? optarg : "";
 			continue;
@@ -189,6 +200,8 @@ static int run(struct ctl *ctl, const struct ctl_command *c, const struct ctl_ar
 	const char *no_color = getenv("NO_COLOR");
 	int r;
 
+	if (runs_command(c))
+		return c->run(ctl, args);
 	ctl->color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
 	raise_descriptor_limit();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) ||

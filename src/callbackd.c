@@ -15,6 +15,7 @@
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "flow/once.h"
+#include "flow/process.h"
 #include "flow/upload.h"
 #include "io/conffile.h"
 #include "io/log.h"
@@ -389,6 +390,7 @@ static void leave(struct daemon *d)
 	dropin_free(d->dropin);
 	listeners_close(&d->listeners);
 	dispatch_free(flow->dispatch);
+	process_table_free(flow->processes);
 	if (flow->feed)
 		feed_free(flow->feed);
 	if (flow->fetch)

@@ -22,7 +22,7 @@ _callbackctl_presets() {
 _callbackctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i
 	local commands='status list show wait watch upload expect forget runs replay discard
-		pause resume test verify presets reload doctor backup restore'
+		pause resume test verify presets reload serve doctor backup restore'
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -32,6 +32,7 @@ _callbackctl() {
 		*) command=${COMP_WORDS[i]} && break ;;
 		esac
 	done
+	[[ $command == serve && $i -lt $((COMP_CWORD - 1)) ]] && return # the command's own
 	case $prev in
 	-s | --socket | --body | --headers | --ca-file | --cursor)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -41,8 +42,9 @@ _callbackctl() {
 	--hook) words=$(_callbackctl_names hooks) ;;
 	--outcome) words='pending success error canceled lost unreadable' ;;
 	--state) words='waiting running done dead' ;;
+	--replayed) words='yes no' ;;
 	--file-type) words='image video audio other' ;;
-	--timeout | --within | --since | --limit | --after | --reason | --status | --id | \
+	--timeout | --kill-after | --within | --since | --until | --limit | --after | --reason | --status | --id | \
 		--owner | --at | --jobs | --content-type | --audio-duration | --video-duration | --video-bitrate) return ;;
 	esac
 	if [[ -z $words && $cur == -* ]]; then
@@ -55,20 +57,29 @@ _callbackctl() {
 			--jobs --detach --audio-duration --video-duration --video-bitrate
 			--ca-file --timeout' ;;
 		expect) words+=' --within' ;;
-		runs) words+=' --state --hook --limit' ;;
-		discard) words+=' --reason' ;;
+		runs) words+=' --state --hook --source --since --until --replayed --limit --follow
+			--after' ;;
+		replay) words+=' --all --state --hook --source --since --until --limit --dry-run' ;;
+		discard) words+=' --all --hook --source --since --until --replayed --limit
+			--dry-run --reason' ;;
+		serve) words+=' --kill-after' ;;
 		test) words+=' --status --id --body --tamper' ;;
 		verify) words+=' --headers --body --at' ;;
 		esac
 	elif [[ -z $words ]]; then
 		case $command in
 		'') words=$commands ;;
-		show | wait | forget | expect) words=$(_callbackctl_jobs) ;;
+		show) words="$(_callbackctl_jobs) $(_callbackctl_runs)" ;;
+		wait | forget | expect) words=$(_callbackctl_jobs) ;;
 		replay) words=$(_callbackctl_runs) ;;
 		discard) words=$(_callbackctl_runs dead) ;;
 		test | verify) words=$(_callbackctl_names sources) ;;
 		presets) words=$(_callbackctl_presets) ;;
 		pause | resume) words=$(_callbackctl_names hooks) ;;
+		serve)
+			mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+			return
+			;;
 		upload | backup | restore)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return

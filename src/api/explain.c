@@ -20,14 +20,14 @@ static char *escaped(const char *start, const char *word)
 	return text_take(&t);
 }
 
-/* A process was started: it runs, or its end tells of it, or nothing says that there was none. A
+/* A process was started, or a worker had it in hand: it runs, or its end tells of it, or nothing says that there was none. A
  * claim that was put back, and a start that failed, are no process. */
 static bool has_run(const struct store_run *r)
 {
 	if (r->attempt == 0)
 		return false;
-	return r->state == RUN_RUNNING || r->exit_status >= 0 || r->signal > 0 ||
-	       !r->reason;
+	return r->state == RUN_RUNNING || r->exit_status >= 0 ||
+	       r->signal >= STORE_NO_PROCESS || !r->reason;
 }
 
 static const struct store_run *newest_run(const struct store_job *j, const char *hook)

@@ -351,6 +351,15 @@ static void add_headers(struct sample *m, struct bytes lines)
 	}
 }
 
+static const char *why_unsigned(const struct source *s)
+{
+	if (s->verify &
+		(VERIFY_ED25519 | VERIFY_JWT | VERIFY_SNS | VERIFY_HTTP_SIGNATURE))
+		return "only the sender can sign for this source: what is here are its "
+		       "public keys";
+	return "no scheme of Verify= can be signed with what this source has";
+}
+
 /* The draft as a signed message. 0, 1 with the problem, negative errno. */
 static int compose(const struct source *s, struct draft *d, bool given, bool tampered,
 	const char *public_url, int64_t now_usec, struct sample *ret,
@@ -368,8 +377,7 @@ static int compose(const struct source *s, struct draft *d, bool given, bool tam
 	else if (r == 0)
 		text_adds(&ret->target, s->path);
 	if (r > 0)
-		*ret_problem = "no scheme of Verify= can be signed with what this source "
-			       "has";
+		*ret_problem = why_unsigned(s);
 	if (r == 0 && tampered)
 		r = in_form ? tamper_form(s, d, ret)
 			    : tamper(s, public_url, now_usec, d, ret);

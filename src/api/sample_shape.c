@@ -103,6 +103,27 @@ static const struct shape shapes[] = {
 		"\"Offset\":1024,\"MetaData\":{\"filename\":\"sample.bin\"},"
 		"\"IsPartial\":false,\"IsFinal\":false},\"HTTPRequest\":{"
 		"\"Method\":\"PATCH\",\"URI\":\"/files/sample\",\"Header\":{}}}}"},
+	{"fal", SHAPE_JSON, "",
+		"{\"request_id\":\"\",\"gateway_request_id\":\"sample\",\"status\":\"OK\","
+		"\"payload\":{\"images\":[{\"url\":\"https://files.example/out.png\"}]}}"},
+	{"discord", SHAPE_JSON, "User-Agent: Discord-Interactions/1.0\r\n",
+		"{\"id\":\"\",\"application_id\":\"1\",\"type\":2,\"version\":1,"
+		"\"data\":{\"id\":\"1\",\"name\":\"sample\",\"type\":1}}"},
+	{"aws-sns", SHAPE_JSON, "x-amz-sns-message-type: Notification\r\n",
+		"{\"Type\":\"Notification\",\"MessageId\":\"\","
+		"\"TopicArn\":\"arn:aws:sns:eu-west-1:123456789012:sample\","
+		"\"Message\":\"a sample\",\"Timestamp\":\"2026-01-01T00:00:00.000Z\"}"},
+	{"aws-mediaconvert", SHAPE_JSON, "x-amz-sns-message-type: Notification\r\n",
+		"{\"Type\":\"Notification\",\"MessageId\":\"sample\","
+		"\"TopicArn\":\"arn:aws:sns:eu-west-1:123456789012:sample\","
+		"\"Message\":{\"source\":\"aws.mediaconvert\",\"detail\":{\"jobId\":\"\","
+		"\"status\":\"COMPLETE\"}},\"Timestamp\":\"2026-01-01T00:00:00.000Z\"}"},
+	{"pubsub", SHAPE_JSON, "User-Agent: APIs-Google\r\n",
+		"{\"message\":{\"data\":\"e30=\",\"messageId\":\"\","
+		"\"publishTime\":\"2026-01-01T00:00:00Z\"},"
+		"\"subscription\":\"projects/sample/subscriptions/sample\"}"},
+	{"http-signature", SHAPE_JSON, "",
+		"{\"id\":\"\",\"status\":\"completed\"}"},
 };
 /* clang-format on */
 

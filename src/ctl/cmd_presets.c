@@ -81,18 +81,41 @@ static void print_comment(const char *sentence)
 	putchar('\n');
 }
 
-/* The same, with the place of the source for {url}. */
+/* With the place of the source for {url}. */
+static void add_guide(struct text *t, const char *sentence, const char *name)
+{
+	for (const char *at; (at = strstr(sentence, "{url}")); sentence = at + 5) {
+		text_add(t, (struct bytes){sentence, (size_t)(at - sentence)});
+		text_addf(t, "https://HOST/callback/%s", name);
+	}
+	text_adds(t, sentence);
+}
+
 static void print_guide(const char *sentence, const char *name)
 {
 	struct text t = TEXT_EMPTY;
 
-	for (const char *at; (at = strstr(sentence, "{url}")); sentence = at + 5) {
-		text_add(&t, (struct bytes){sentence, (size_t)(at - sentence)});
-		text_addf(&t, "https://HOST/callback/%s", name);
-	}
-	text_adds(&t, sentence);
+	add_guide(&t, sentence, name);
 	if (t.data)
 		print_comment(t.data);
+	text_fini(&t);
+}
+
+/* The file of the secret, and what else is the person's to say. */
+static void print_own(const struct preset *p, const struct guide *g)
+{
+	struct text t = TEXT_EMPTY;
+
+	if (g && g->secret) {
+		puts("# What belongs into this file, which the daemon alone may read:");
+		print_guide(g->secret, p->name);
+	}
+	if (!g || g->secret)
+		printf("SecretFile=%s.secret\n", p->name);
+	if (guide_lines(p->name))
+		add_guide(&t, guide_lines(p->name), p->name);
+	if (t.data)
+		fputs(t.data, stdout);
 	text_fini(&t);
 }
 
@@ -109,12 +132,15 @@ static void print_head(const struct preset *p)
 	if (p->documentation)
 		print_comment(p->documentation);
 	puts("#");
+	/* What only the sender can sign cannot be tried like this. */
+	bool testable = !has(p, "Verify", "ed25519") && !has(p, "Verify", "sns") &&
+			!has(p, "Verify", "jwt");
 	printf("# For callbackd.conf(5), or a file of its own in callbackd.conf.d. "
 	       "Then:\n"
-	       "#   callbackd -n && callbackctl reload && callbackctl test %s\n\n",
-		p->name);
-	if (has(p, "Verify", "twilio") || has(p, "SignedContent", "{url}") ||
-		preset_value(p, "UploadURL"))
+	       "#   callbackd -n && callbackctl reload%s%s\n\n",
+		testable ? " && callbackctl test " : "", testable ? p->name : "");
+	if (has(p, "Verify", "twilio") || has(p, "Verify", "http-signature") ||
+		has(p, "SignedContent", "{url}") || preset_value(p, "UploadURL"))
 		puts("[Daemon]\n"
 		     "# Where senders reach this daemon. Leave it out if it is set "
 		     "already.\n"
@@ -130,12 +156,10 @@ static void print_source(const struct preset *p)
 		puts("# What to enter at the sender:");
 		print_guide(g->url, p->name);
 	}
-	printf("#Path=/callback/%s\n\n", p->name);
-	if (g) {
-		puts("# What belongs into this file, which the daemon alone may read:");
-		print_guide(g->secret, p->name);
-	}
-	printf("SecretFile=%s.secret\n", p->name);
+	printf("#Path=/callback/%s\n", p->name);
+	if (!g || g->secret || guide_lines(p->name))
+		putchar('\n');
+	print_own(p, g);
 	if (preset_value(p, "UploadURL"))
 		printf("\n# For callbackctl upload: the key of the API.\n"
 		       "#APIKeyFile=%s.key\n"

@@ -108,11 +108,55 @@ static const struct guide guides[] = {
 		"Start tusd with -hooks-http and " TOKEN_URL "; and with "
 		"-hooks-enabled-events post-finish,post-terminate.",
 		OWN_TOKEN},
+	{"fal",
+		"fal_webhook of the request to queue.fal.run (webhook_url in fal's clients) "
+		"is {url}.",
+		NULL},
+	{"discord",
+		"Developer Portal, the app, General Information, Interactions Endpoint URL; "
+		"or Webhooks, Endpoint: {url}. The daemon has to run then: Discord asks at "
+		"once.",
+		"The app's public key, 64 hex digits, from General Information. It is no "
+		"secret."},
+	{"aws-sns",
+		"Amazon SNS, the topic, Create subscription: protocol HTTPS, endpoint {url}, "
+		"raw message delivery off. The daemon has to run then: SNS asks at once.",
+		NULL},
+	{"aws-mediaconvert",
+		"Amazon EventBridge, a rule for source aws.mediaconvert and detail type "
+		"MediaConvert Job State Change, whose target is an SNS topic; then the topic, "
+		"Create subscription: protocol HTTPS, endpoint {url}, raw message delivery "
+		"off. The daemon has to run then: SNS asks at once.",
+		NULL},
+	{"pubsub",
+		"Pub/Sub, the subscription: delivery type Push, endpoint {url}, "
+		"authentication enabled with a service account, payload unwrapping off.",
+		NULL},
+	{"http-signature",
+		"The endpoint's URL is {url}.",
+		"The shared secret; or the sender's public key, as PEM or JWKS, and then it "
+		"is no secret."},
 	{"generic",
 		"Wherever the sender takes a callback URL (or webhook, or notification URL): "
 		"{url}.",
 		"What the sender signs with, or a long random word of your own, such as "
 		"`openssl rand -hex 32` prints, where the sender takes one."},
+};
+
+#define TOPIC                                     \
+	"# The topic's ARN; no other is taken.\n" \
+	"AllowTopic=arn:aws:sns:eu-west-1:123456789012:TOPIC\n"
+
+static const struct {
+	const char *preset, *lines;
+} own_lines[] = {
+	{"aws-sns", TOPIC},
+	{"aws-mediaconvert", TOPIC},
+	{"pubsub",
+		"# The subscription's audience, by default the endpoint.\n"
+		"Audience={url}\n"
+		"# Its service account; without it any token for this audience is taken.\n"
+		"#Subject=NAME@PROJECT.iam.gserviceaccount.com\n"},
 };
 /* clang-format on */
 
@@ -121,5 +165,13 @@ const struct guide *guide_find(const char *preset)
 	for (size_t i = 0; i < ARRAY_SIZE(guides); i++)
 		if (!strcmp(guides[i].preset, preset))
 			return &guides[i];
+	return NULL;
+}
+
+const char *guide_lines(const char *preset)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(own_lines); i++)
+		if (!strcmp(own_lines[i].preset, preset))
+			return own_lines[i].lines;
 	return NULL;
 }

@@ -12,10 +12,12 @@ struct guide {
 	const char *preset;
 	/* Sentences, in which {url} stands for the callback URL. */
 	const char *url;
-	const char *secret; /* what belongs into SecretFile= */
+	const char *secret; /* what belongs into SecretFile=; NULL: there is none */
 };
 
 /* NULL: no preset of that name. */
 const struct guide *guide_find(const char *preset);
+/* Lines of its section that only the person can fill in, with {url} as above; or NULL. */
+const char *guide_lines(const char *preset);
 
 #endif

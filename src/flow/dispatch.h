@@ -4,7 +4,7 @@
  * sleeps until the first is due. Nothing is remembered here that the store does not know better.
  *
  *        reserve ── put committed ──┐
- *                                   ├─► start ─► run.c ─► settle ─► slot free ─► wake
+ *                                   ├─► start ─► run.c, worker.c ─► settle ─► slot free ─► wake
  *        wake ── claim committed ───┘
  */
 #ifndef FLOW_DISPATCH_H
@@ -36,11 +36,17 @@ void dispatch_wake(struct dispatch *d, const char *hook);
 void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
 	void (*on_stopped)(void *arg), void *arg);
 unsigned dispatch_running(const struct dispatch *d);
+/* The store has it that this hook is paused, or not any more. Nothing of a paused one starts. */
+void dispatch_pause(struct dispatch *d, const char *hook, bool paused);
 
-/* For runner_attach(); arg is the dispatch. on_gone is the program's own. */
-void dispatch_on_started(void *dispatch, uint64_t tag, int error);
-void dispatch_on_exit(void *dispatch, uint64_t tag, int status, int exec_error,
-	const char *failed_step);
-void dispatch_on_swept(void *dispatch, uint64_t tag, unsigned n_ended);
+struct dispatch_look { /* at one hook, for people */
+	unsigned running;
+	unsigned window; /* it is slowed down to so many at a time; 0: it is not */
+	bool paused;
+};
+struct dispatch_look dispatch_look(struct dispatch *d, const char *hook);
+
+/* The left-overs of a former life were ended: what waits may start. */
+void dispatch_on_swept(struct dispatch *d, unsigned n_ended);
 
 #endif

@@ -7,6 +7,7 @@
 #include "flow/dispatch.h"
 #include "flow/feed.h"
 #include "flow/once.h"
+#include "flow/process.h"
 #include "io/log.h"
 
 #include <event2/event.h>
@@ -63,6 +64,31 @@ static void on_changes(void *arg, const struct store_change *changes, size_t n)
 	struct flow *flow = arg;
 
 	feed_on_changes(flow->feed, changes, n);
+}
+
+static void on_started(void *arg, uint64_t tag, int error)
+{
+	const struct flow *flow = arg;
+
+	process_on_started(flow->processes, tag, error);
+}
+
+static void on_exit_told(
+	void *arg, uint64_t tag, int status, int exec_error, const char *failed_step)
+{
+	const struct flow *flow = arg;
+
+	process_on_exit(flow->processes, tag, status, exec_error, failed_step);
+}
+
+static void on_swept(void *arg, uint64_t tag, unsigned n_ended)
+{
+	const struct flow *flow = arg;
+
+	if (tag == 0)
+		dispatch_on_swept(flow->dispatch, n_ended);
+	else
+		process_on_swept(flow->processes, tag);
 }
 
 static void on_runner_gone(void *arg)
@@ -122,9 +148,9 @@ static int open_store(struct flow *flow, char **ret_error)
 
 int flow_start(struct flow *flow, char **ret_error)
 {
-	static const struct runner_handlers handlers = {.on_started = dispatch_on_started,
-		.on_exit = dispatch_on_exit,
-		.on_swept = dispatch_on_swept,
+	static const struct runner_handlers handlers = {.on_started = on_started,
+		.on_exit = on_exit_told,
+		.on_swept = on_swept,
 		.on_gone = on_runner_gone};
 	int status;
 
@@ -133,12 +159,13 @@ int flow_start(struct flow *flow, char **ret_error)
 	flow->started_usec = clock_wall_usec();
 	if (!flow->state_directory || !(flow->warned = once_new()) ||
 		feed_new(&flow->feed, flow) < 0 ||
+		process_table_new(&flow->processes) < 0 ||
 		fetch_pool_new(&flow->fetch, flow->base) < 0)
 		return fail(EX_OSERR, ret_error, "Out of memory");
 	if ((status = open_store(flow, ret_error)) != 0)
 		return status;
 	if (dispatch_new(&flow->dispatch, flow) < 0 ||
-		runner_attach(flow->runner, flow->base, &handlers, flow->dispatch) < 0 ||
+		runner_attach(flow->runner, flow->base, &handlers, flow) < 0 ||
 		runner_sweep(flow->runner, store_name(flow->store)) < 0)
 		return fail(EX_OSERR, ret_error, "The runner cannot be reached");
 	if (ask_new(&flow->ask, flow) < 0)

@@ -18,6 +18,7 @@ struct ask;
 struct dispatch;
 struct feed;
 struct once;
+struct process_table;
 struct upload;
 
 struct event;
@@ -40,6 +41,7 @@ struct flow {
 	bool verbose;          /* -v: LogLevel= does not count */
 	struct store *store;
 	struct runner *runner;
+	struct process_table *processes; /* process.c's */
 	struct fetch_pool *fetch;
 	struct dispatch *dispatch;
 	struct ask *ask;

@@ -175,6 +175,34 @@ static int put(struct intake *in)
 	return record_put(r, on_stored);
 }
 
+/*
+ * Two verdicts alone lead into the store, and of those only what is a callback. Everything
+ * else is answered here: false.
+ */
+static bool may_go_on(struct intake *in)
+{
+	const struct verify_result *v = &in->verified;
+	struct record *record = &in->record;
+
+	if (v->verdict == VERIFY_ASK_STORE ||
+		(v->verdict == VERIFY_OK && v->matter == VERIFY_CALLBACK))
+		return true;
+	if (v->verdict == VERIFY_OK) {
+		answer(in, 200);
+	} else if (v->verdict == VERIFY_NEEDS_KEYS && !v->stale) {
+		record->flow->counters.unavailable++;
+		log_event(LOG_UNAVAILABLE,
+			&(struct log_fields){.source = record->source->name},
+			"Answered 503 to a callback of %s: %s", record->source->name,
+			v->reason);
+		answer(in, 503);
+	} else {
+		log_unverified(record->flow, record->source, in->message, v->reason);
+		answer(in, 401);
+	}
+	return false;
+}
+
 void intake_take(struct intake *in, const struct message *m,
 	void (*on_answer)(void *arg, int status, struct bytes body), void *arg)
 {
@@ -186,11 +214,8 @@ void intake_take(struct intake *in, const struct message *m,
 	in->arg = arg;
 	int r = verify_message(
 		s, m, bytes_of(in->token), record->config->public_url, &in->verified);
-	if (r == 0 && in->verified.verdict == VERIFY_REFUSED) {
-		log_unverified(record->flow, s, m, in->verified.reason);
-		answer(in, 401);
+	if (r == 0 && !may_go_on(in))
 		return;
-	}
 	if (r == 0)
 		r = payload_read(s, m, &record->payload);
 	if (r == 0 && s->where.size) {

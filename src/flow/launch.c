@@ -91,8 +91,10 @@ static int add_built_in(
 	return 0;
 }
 
-static int add_export(struct words *envp, const struct hook_export *export,
-	struct document *payload, const json_t *kept)
+typedef int add_value(void *arg, const char *variable, struct bytes value);
+
+static int find_export(const struct hook_export *export, struct document *payload,
+	const json_t *kept, add_value *add, void *arg)
 {
 	CLEANUP(freep) char *value = NULL;
 	size_t size = 0;
@@ -101,19 +103,18 @@ static int add_export(struct words *envp, const struct hook_export *export,
 		const json_t *text = json_object_get(kept, export->field.text);
 		if (!text)
 			return 0;
-		return environment_set(envp, export->variable,
+		return add(arg, export->variable,
 			(struct bytes){
 				json_string_value(text), json_string_length(text)});
 	}
 	int r = field_read(&export->field, payload, &value, &size);
 	if (r < 0)
 		return r;
-	return r ? 0
-		 : environment_set(envp, export->variable, (struct bytes){value, size});
+	return r ? 0 : add(arg, export->variable, (struct bytes){value, size});
 }
 
-static int add_exports(
-	struct words *envp, const struct hook *hook, const struct store_run *run)
+int launch_exports(const struct hook *hook, const struct store_run *run,
+	int (*add)(void *arg, const char *variable, struct bytes value), void *arg)
 {
 	const struct message m = {.body = run->payload};
 	struct document payload;
@@ -124,10 +125,15 @@ static int add_exports(
 	document_init(&payload, &m);
 	json_t *kept = run->fields ? json_loads(run->fields, JSON_ALLOW_NUL, NULL) : NULL;
 	for (size_t i = 0; r == 0 && i < hook->n_exports; i++)
-		r = add_export(envp, &hook->exports[i], &payload, kept);
+		r = find_export(&hook->exports[i], &payload, kept, add, arg);
 	document_fini(&payload);
 	json_decref(kept);
 	return r;
+}
+
+static int add_to_environment(void *arg, const char *variable, struct bytes value)
+{
+	return environment_set(arg, variable, value);
 }
 
 static int add_configured(struct words *envp, const struct hook *hook)
@@ -164,7 +170,7 @@ static int build_environment(struct launch *l, const struct hook *hook,
 
 	if ((r = add_person(&l->envp, state_directory)) < 0 ||
 		(r = add_configured(&l->envp, hook)) < 0 ||
-		(r = add_exports(&l->envp, hook, run)) < 0 ||
+		(r = launch_exports(hook, run, add_to_environment, &l->envp)) < 0 ||
 		(r = add_built_in(&l->envp, hook, run)) < 0)
 		return r;
 	return terminate(&l->envp);
@@ -224,6 +230,26 @@ int launch_prepare(struct launch *ret, const struct hook *hook,
 	if (r < 0)
 		return r;
 	ret->stdin_fd = r;
+	return 0;
+}
+
+int launch_prepare_worker(struct launch *ret, const struct hook *hook, const char *worker,
+	const char *state_directory)
+{
+	struct words *envp = &ret->envp;
+	int r;
+
+	*ret = (struct launch){.stdin_fd = -1};
+	if ((r = add_person(envp, state_directory)) < 0 ||
+		(r = add_configured(envp, hook)) < 0 ||
+		(r = environment_sets(
+			 envp, hook_variable_name(HOOK_VARIABLE_HOOK), hook->name)) < 0 ||
+		(r = environment_sets(
+			 envp, hook_variable_name(HOOK_VARIABLE_RUN), worker)) < 0 ||
+		(r = terminate(envp)) < 0 || (r = build_arguments(ret, hook)) < 0)
+		return r;
+	ret->directory = hook->working_directory ? hook->working_directory
+						 : state_directory;
 	return 0;
 }
 

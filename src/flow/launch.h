@@ -21,7 +21,21 @@ struct launch {
  */
 int launch_prepare(struct launch *ret, const struct hook *hook,
 	const struct store_run *run, const char *state_directory) MUST_CHECK;
+/*
+ * The same for a worker, which is started for no run in particular: CALLBACK_HOOK, and as
+ * CALLBACK_RUN the id `worker`, by which what it leaves is found. stdin_fd is for the caller.
+ */
+int launch_prepare_worker(struct launch *ret, const struct hook *hook, const char *worker,
+	const char *state_directory) MUST_CHECK;
 void launch_fini(struct launch *l);
+
+/*
+ * What the hook's Export= finds for this run: `add` is called with each value that is there, the
+ * bytes borrowed for the call. 0, -ENOMEM, or what `add` returned if not 0.
+ */
+int launch_exports(const struct hook *hook, const struct store_run *run,
+	int (*add)(void *arg, const char *variable, struct bytes value),
+	void *arg) MUST_CHECK;
 
 /*
  * The values of header:, query: and form: fields that this hook's Export= names, as a JSON object

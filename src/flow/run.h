@@ -1,43 +1,17 @@
 /*
- * One attempt of one run, from a committed claim to a committed end. The runner has the process,
- * the store has the truth; here are the pipes, the deadlines, and the two facts that end it.
- *
- *   spawned ──► running ──exit──► draining ──both pipes at their end, or a grace──► settling ──► over
- *                  │ Timeout=: SIGTERM to the tree                 ▲
- *                  └► ending ── KillAfter=, or main process gone: SIGKILL to the tree ── swept
- *
- * Only dispatch makes these; it hears of the end through on_over, after the commit.
+ * A run of Mode=exec: one process of its own for one attempt. Its standard input is the payload,
+ * its exit status the answer. process.h has its life, attempt.h what was before and comes after.
  */
 #ifndef FLOW_RUN_H
 #define FLOW_RUN_H
 
-#include "flow/flow.h"
-
-struct run;
-
-struct run_end {
-	const char *hook;
-	enum runstate state; /* what was committed: done, waiting (retry) or dead */
-	int64_t due_usec;    /* of waiting */
-};
+#include "flow/attempt.h"
 
 /*
- * Starts a claimed run. What it needs of `record` is copied, so is the hook's definition held by a
- * reference to the current configuration. on_over comes once, never from within this call, also when
- * nothing could be started (the attempt is then settled as failed). 0 or -ENOMEM (nothing happens).
+ * Starts a claimed run. on_over comes once, never from within this call, also when nothing could be
+ * started (the attempt is then settled as failed). 0 or -ENOMEM (nothing happens).
  */
 int run_start(struct flow *flow, const struct hook *hook, const struct store_run *record,
-	void (*on_over)(void *arg, struct run *run, const struct run_end *end), void *arg,
-	struct run **ret) MUST_CHECK;
-/* SIGTERM to its whole tree, SIGKILL after KillAfter=; the run goes back to waiting, the attempt not
- * counted. For a daemon that stops. */
-void run_interrupt(struct run *r);
-/* The reports of the runner; `runs` finds by tag. */
-uint64_t run_tag(const struct run *r);
-void run_on_started(struct run *r, int error);
-void run_on_exit(struct run *r, int status, int exec_error, const char *failed_step);
-void run_on_swept(struct run *r);
-/* Forgets it without settling; for the end of the program alone. */
-void run_free(struct run *r);
+	attempt_on_over *on_over, void *arg, struct attempt **ret) MUST_CHECK;
 
 #endif

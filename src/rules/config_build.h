@@ -40,6 +40,9 @@ void config_secret_decode(
 int config_check(struct build *b) MUST_CHECK;
 void config_check_source(
 	struct build *b, const struct section *section, const struct source *source);
+/* Its part about public keys. */
+void config_check_keys(
+	struct build *b, const struct section *section, const struct source *source);
 void config_check_hook(
 	struct build *b, const struct section *section, const struct hook *hook);
 

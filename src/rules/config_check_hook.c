@@ -3,6 +3,8 @@
 
 #include "rules/command.h"
 
+#include <sys/un.h>
+
 static bool is_exported(const struct hook *h, struct bytes name)
 {
 	for (size_t i = 0; i < h->n_exports; i++)
@@ -196,12 +198,89 @@ static void check_slips(struct build *b, const struct section *s, const struct h
 	}
 }
 
+/* ---- Mode=: who does it, and what that takes ---- */
+
+static bool is_given(const struct section *s, const char *key)
+{
+	return settings_of(s, key)->size > 0;
+}
+
+/* A worker is started for no run in particular: nothing of one can stand in its arguments. */
+static void check_worker_arguments(
+	struct build *b, const struct section *s, const struct hook *hook)
+{
+	const char *own = hook_variable_name(HOOK_VARIABLE_HOOK);
+
+	for (size_t i = 0; i < hook->exec.size; i++) {
+		const char *p = hook->exec.list[i];
+		while ((p = strchr(p, '$'))) {
+			struct bytes name = command_variable_at(p++);
+			if (!name.data || bytes_equal(name, bytes_of(own)) ||
+				(!hook_variable_known(name) && !is_exported(hook, name)))
+				continue;
+			findings_error(&b->findings, settings_of(s, "Exec")->at,
+				"Exec=: ${%.*s} is of one callback, and this process "
+				"gets "
+				"many: it stands in each line that it reads, or write "
+				"Mode=exec",
+				BYTES_FMT(name));
+			return;
+		}
+	}
+}
+
+static void check_socket(struct build *b, const struct section *s)
+{
+	/* What a process of ours would need; the other side has its own. */
+	static const char *const useless[] = {
+		"Environment", "WorkingDirectory", "PermanentExitStatus"};
+	const char *path = settings_text(s, "Socket");
+
+	if (!path)
+		findings_error(&b->findings, settings_of(s, "Mode")->at,
+			"Mode=socket needs Socket=, the absolute path of the service's "
+			"socket");
+	else if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		findings_error(&b->findings, settings_of(s, "Socket")->at,
+			"Socket=: the path of a socket has at most %zu bytes",
+			sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+	if (is_given(s, "Exec"))
+		findings_error(&b->findings, settings_of(s, "Exec")->at,
+			"Exec= cannot be had beside Mode=socket: the service at Socket= "
+			"does the work");
+	for (size_t i = 0; i < ARRAY_SIZE(useless); i++)
+		if (is_given(s, useless[i]))
+			findings_warning(&b->findings, settings_of(s, useless[i])->at,
+				"%s= is of no use beside Mode=socket: there is no "
+				"process "
+				"of ours",
+				useless[i]);
+}
+
+static void check_mode(struct build *b, const struct section *s, const struct hook *hook)
+{
+	if (hook->mode == HOOK_SOCKET) {
+		check_socket(b, s);
+		return;
+	}
+	if (!is_given(s, "Exec"))
+		findings_error(&b->findings, settings_of(s, "Exec")->at,
+			"[Hook %s] has no Exec=: what is to be run?", s->name);
+	if (is_given(s, "Socket"))
+		findings_error(&b->findings, settings_of(s, "Socket")->at,
+			"Socket= is for Mode=socket, and this hook's Mode= is another");
+	if (hook_has_worker(hook))
+		check_worker_arguments(b, s, hook);
+	if (hook->mode == HOOK_STREAM && is_given(s, "PermanentExitStatus"))
+		findings_warning(&b->findings, settings_of(s, "PermanentExitStatus")->at,
+			"PermanentExitStatus= is of no use beside Mode=stream: runs are "
+			"answered by lines");
+}
+
 void config_check_hook(
 	struct build *b, const struct section *section, const struct hook *hook)
 {
-	if (settings_of(section, "Exec")->size == 0)
-		findings_error(&b->findings, settings_of(section, "Exec")->at,
-			"[Hook %s] has no Exec=: what is to be run?", section->name);
+	check_mode(b, section, hook);
 	check_sources(b, section, hook);
 	check_names(b, section, hook);
 	check_variables(b, section, hook);

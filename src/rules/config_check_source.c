@@ -66,7 +66,8 @@ static void check_verify(
 		if (settings_of(s, "Preset")->size == 0 || s->preset)
 			findings_error(&b->findings, verify->at,
 				"[Source %s] has no Verify=: write Verify=token (or "
-				"header, basic, hmac, standard-webhooks, twilio) and "
+				"header, basic, hmac, standard-webhooks, twilio, "
+				"ed25519, jwt, sns, http-signature) and "
 				"SecretFile=, or Verify=none to believe anybody",
 				s->name);
 		return;
@@ -243,13 +244,14 @@ void config_check_source(
 	struct build *b, const struct section *section, const struct source *source)
 {
 	check_verify(b, section, source);
-	if (source->verify & VERIFY_HMAC)
+	if (source->verify & (VERIFY_HMAC | VERIFY_ED25519))
 		check_signature(b, section, source);
 	if (source->verify & VERIFY_TWILIO && !has_public_url(b))
 		findings_error(&b->findings, settings_of(section, "Verify")->at,
 			"Verify=twilio needs PublicURL= in [Daemon], which is part of "
 			"what "
 			"is signed");
+	config_check_keys(b, section, source);
 	check_urls(b, section, source);
 	check_words(b, section, source);
 	check_asking(b, section, source);

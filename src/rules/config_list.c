@@ -79,19 +79,18 @@ static int take_on(struct convert *c, const struct setting_value *v, const char 
 static const struct {
 	const char *word;
 	enum verify_scheme scheme;
-	bool not_yet;
 } schemes[] = {
-	{"none", VERIFY_NONE, false},
-	{"token", VERIFY_TOKEN, false},
-	{"header", VERIFY_HEADER, false},
-	{"basic", VERIFY_BASIC, false},
-	{"hmac", VERIFY_HMAC, false},
-	{"standard-webhooks", VERIFY_STANDARD_WEBHOOKS, false},
-	{"twilio", VERIFY_TWILIO, false},
-	{"ed25519", VERIFY_ED25519, true},
-	{"sns", VERIFY_SNS, true},
-	{"jwt", VERIFY_JWT, true},
-	{"http-signature", VERIFY_HTTP_SIGNATURE, true},
+	{"none", VERIFY_NONE},
+	{"token", VERIFY_TOKEN},
+	{"header", VERIFY_HEADER},
+	{"basic", VERIFY_BASIC},
+	{"hmac", VERIFY_HMAC},
+	{"standard-webhooks", VERIFY_STANDARD_WEBHOOKS},
+	{"twilio", VERIFY_TWILIO},
+	{"ed25519", VERIFY_ED25519},
+	{"sns", VERIFY_SNS},
+	{"jwt", VERIFY_JWT},
+	{"http-signature", VERIFY_HTTP_SIGNATURE},
 };
 
 static int take_scheme(struct convert *c, const struct setting_value *v, const char *word,
@@ -101,15 +100,11 @@ static int take_scheme(struct convert *c, const struct setting_value *v, const c
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
 		if (strcmp(schemes[i].word, word) != 0)
 			continue;
-		if (!schemes[i].not_yet) {
-			*(unsigned *)c->at |= schemes[i].scheme;
-			return 0;
-		}
-		*ret_reason = "not supported yet";
-		return 1;
+		*(unsigned *)c->at |= schemes[i].scheme;
+		return 0;
 	}
 	*ret_reason = "one of these is wanted: token header basic hmac standard-webhooks "
-		      "twilio, or none";
+		      "twilio ed25519 jwt sns http-signature, or none";
 	return 1;
 }
 

@@ -5,6 +5,7 @@
 #include "rules/config_build.h"
 
 #include "base/codec.h"
+#include "rules/head.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,23 +24,20 @@ static void tell_warning(
 		findings_quote(bytes_of(v->text)).text, text);
 }
 
-/* 0 and the content, 1: there is none (told), -ENOMEM. */
+/* 0 and the content, 1: there is none (told), -ENOMEM. The warning is the caller's to tell. */
 static int read_file(struct convert *c, const struct setting_value *v, char **ret,
-	size_t *ret_size, char **ret_path)
+	size_t *ret_size, char **ret_path, char **ret_warning)
 {
 	const struct config_world *world = c->build->world;
 	CLEANUP(freep) char *reason = NULL;
-	CLEANUP(freep) char *warning = NULL;
 	if (!world->read_secret) {
 		config_refuse(c, v, "cannot be read here");
 		return 1;
 	}
 	int r = world->read_secret(
-		world->arg, v->text, ret, ret_size, ret_path, &reason, &warning);
+		world->arg, v->text, ret, ret_size, ret_path, &reason, ret_warning);
 	if (r < 0)
 		return r;
-	if (warning)
-		tell_warning(c, v, warning);
 	if (r == 0)
 		return 0;
 	if (r == 2 && world->checking)
@@ -76,14 +74,44 @@ static int fill_secret(struct secret *s, const char *file, const char *text, siz
 	return 0;
 }
 
+/* The schemes that may find public keys in SecretFile=. */
+#define PUBLIC_SCHEMES \
+	(VERIFY_ED25519 | VERIFY_JWT | VERIFY_HTTP_SIGNATURE | VERIFY_STANDARD_WEBHOOKS)
+
+/*
+ * Public keys, where a scheme of the source is for them. What may as well be a shared secret,
+ * 32 bytes in some spelling, is a public key to ed25519 alone: http-signature would take the
+ * one for the other. The file as it is: 32 bytes may end with a newline. 0 or -ENOMEM.
+ */
+static int read_keys(unsigned verify, struct bytes file, struct secret *s)
+{
+	const char *problem;
+	struct keyset *keys;
+
+	if (!(verify & PUBLIC_SCHEMES))
+		return 0;
+	int r = keyset_of_text(file, &keys, &problem);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	const struct keyset_key *first = &keys->keys[0];
+	bool wanted = first->plain ? verify & VERIFY_ED25519
+				   : first->webhook || verify != VERIFY_STANDARD_WEBHOOKS;
+	if (wanted)
+		s->keys = keys;
+	else
+		keyset_unref(keys);
+	return 0;
+}
+
 /* 0 and *ret filled, 1: nothing to fill it with (told), -ENOMEM. */
-static int read_secret(
-	struct convert *c, const struct setting_value *v, struct secret *ret)
+static int read_secret(struct convert *c, const struct setting_value *v, unsigned verify,
+	struct secret *ret)
 {
 	CLEANUP(freep) char *path = NULL;
+	CLEANUP(freep) char *warning = NULL;
 	char *text = NULL;
 	size_t room = 0;
-	int r = read_file(c, v, &text, &room, &path);
+	int r = read_file(c, v, &text, &room, &path, &warning);
 	if (r != 0)
 		return r;
 	size_t size = size_without_newline(text, room);
@@ -93,6 +121,11 @@ static int read_secret(
 	} else {
 		r = fill_secret(ret, v->text, text, size);
 	}
+	if (r == 0)
+		r = read_keys(verify, (struct bytes){text, room}, ret);
+	/* Who else may read a public key is of no interest. */
+	if (warning && !ret->keys)
+		tell_warning(c, v, warning);
 	bytes_wipe(text, room);
 	return r;
 }
@@ -123,6 +156,11 @@ static int convert_secrets(struct convert *c)
 {
 	struct secret **secrets = c->at;
 	size_t *n_secrets = (size_t *)(secrets + 1);
+	bool api_keys = c->key->type == KEY_API_KEYS;
+	/* Verify= stands before SecretFile= in the table, and so is known. */
+	unsigned verify = api_keys
+				  ? 0
+				  : container_of(secrets, struct source, secrets)->verify;
 	int r = 0;
 	for (size_t i = 0; r >= 0 && i < c->setting->size; i++) {
 		const struct setting_value *v = &c->setting->values[i];
@@ -132,10 +170,10 @@ static int convert_secrets(struct convert *c)
 		if (!list)
 			return -ENOMEM;
 		*secrets = list;
-		r = read_secret(c, v, &secret);
+		r = read_secret(c, v, verify, &secret);
 		if (r != 0)
 			continue;
-		if (c->key->type == KEY_API_KEYS && !fits_header(&secret))
+		if (api_keys && !fits_header(&secret))
 			refuse_unfit(c, v);
 		list[(*n_secrets)++] = secret;
 	}
@@ -147,7 +185,7 @@ static int convert_api_key(struct convert *c, const struct setting_value *v)
 	struct secret *secret = calloc(1, sizeof(*secret));
 	if (!secret)
 		return -ENOMEM;
-	int r = read_secret(c, v, secret);
+	int r = read_secret(c, v, 0, secret);
 	if (r != 0) {
 		free(secret);
 		return r < 0 ? r : 0;
@@ -162,11 +200,14 @@ static int convert_api_key(struct convert *c, const struct setting_value *v)
 static int convert_key_file(struct convert *c, const struct setting_value *v)
 {
 	CLEANUP(freep) char *path = NULL;
+	CLEANUP(freep) char *warning = NULL;
 	char *text = NULL;
 	size_t size = 0;
-	int r = read_file(c, v, &text, &size, &path);
+	int r = read_file(c, v, &text, &size, &path, &warning);
 	if (r < 0)
 		return r;
+	if (warning)
+		tell_warning(c, v, warning);
 	if (r == 0 && size == 0)
 		config_refuse(c, v, "the file is empty");
 	if (r == 0)
@@ -208,9 +249,10 @@ static struct place place_of(const struct setting *setting, const struct secret 
 }
 
 /* Those that secrets are for. */
-#define SECRET_SCHEMES                                               \
-	(VERIFY_TOKEN | VERIFY_HEADER | VERIFY_BASIC | VERIFY_HMAC | \
-		VERIFY_STANDARD_WEBHOOKS | VERIFY_TWILIO)
+#define SECRET_SCHEMES                                                                   \
+	(VERIFY_TOKEN | VERIFY_HEADER | VERIFY_BASIC | VERIFY_HMAC |                     \
+		VERIFY_STANDARD_WEBHOOKS | VERIFY_TWILIO | VERIFY_ED25519 | VERIFY_JWT | \
+		VERIFY_HTTP_SIGNATURE)
 #define WHSEC_PREFIX "whsec_"
 
 /*
@@ -249,8 +291,11 @@ static const char *decode_whsec(struct findings *f, struct secret *s)
 	struct bytes prefix = bytes_of(WHSEC_PREFIX);
 	struct bytes text = {(const char *)s->text, s->text_size};
 
+	if (s->keys)
+		return s->keys->keys[0].webhook ? NULL
+						: "it is a public key, and not whpk_";
 	if (bytes_starts(text, bytes_of("whpk_")))
-		return "it is a public key, and those are not supported yet";
+		return "behind whpk_ there is no base64 of 32 bytes";
 	if (bytes_starts(text, prefix))
 		text = (struct bytes){text.data + prefix.size, text.size - prefix.size};
 	s->whsec = malloc(s->text_size + 1);
@@ -262,7 +307,7 @@ static const char *decode_whsec(struct findings *f, struct secret *s)
 	s->whsec_size = size > 0 ? (size_t)size : 0;
 	return size > 0 ? NULL
 			: "Verify=standard-webhooks wants " WHSEC_PREFIX
-			  " and base64 behind it";
+			  " or whpk_ and base64 behind it";
 }
 
 static void tell_secret(struct build *b, const struct section *section,
@@ -270,6 +315,27 @@ static void tell_secret(struct build *b, const struct section *section,
 {
 	findings_error(&b->findings, place_of(settings_of(section, "SecretFile"), s),
 		"SecretFile=%s: %s", findings_quote(bytes_of(s->file)).text, problem);
+}
+
+/*
+ * Verify=header compares with a value as it arrives, without the blanks around it (RFC 9110,
+ * 5.5): what begins or ends with one, or holds a control character, never does.
+ */
+static void check_header_secret(
+	struct build *b, const struct section *section, const struct secret *s)
+{
+	struct bytes text = {(const char *)s->text, s->text_size};
+	bool sound = bytes_trim(text).size == text.size;
+
+	for (size_t i = 0; i < text.size; i++)
+		sound &= head_is_value_char(text.data[i]);
+	if (!sound)
+		findings_warning(&b->findings,
+			place_of(settings_of(section, "SecretFile"), s),
+			"SecretFile=%s: no header can hold it, so it never verifies: "
+			"there "
+			"is a blank at an end, or a control character",
+			findings_quote(bytes_of(s->file)).text);
 }
 
 void config_secret_decode(
@@ -282,7 +348,9 @@ void config_secret_decode(
 
 	for (size_t i = 0; i < source->n_secrets; i++) {
 		struct secret *s = &source->secrets[i];
-		problem = decode_own(&source->signature, s);
+		if ((source->verify & VERIFY_HEADER) && !s->keys)
+			check_header_secret(b, section, s);
+		problem = s->keys ? NULL : decode_own(&source->signature, s);
 		n_own += !problem;
 		if (problem && own_alone)
 			tell_secret(b, section, s, problem);

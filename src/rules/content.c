@@ -10,16 +10,19 @@ static const struct {
 	{"{body}", CONTENT_BODY},
 	{"{url}", CONTENT_URL},
 	{"{form}", CONTENT_FORM},
+	{"{body_sha256}", CONTENT_BODY_HASH},
+	{"{newline}", CONTENT_NEWLINE},
 };
 
 #define FORM_FIELD_OPEN "{form:"
+#define HEADER_OPEN     "{header:"
 
-/* {form:NAME} at `p`: its length, 0 when it is none; *ret is NAME. */
-static size_t form_field_at(const char *p, struct bytes *ret)
+/* {form:NAME} or the like at `p`: its length, 0 when it is none; *ret is NAME. */
+static size_t named_at(const char *p, const char *opening, struct bytes *ret)
 {
-	size_t open = strlen(FORM_FIELD_OPEN);
+	size_t open = strlen(opening);
 
-	if (strncmp(p, FORM_FIELD_OPEN, open) != 0)
+	if (strncmp(p, opening, open) != 0)
 		return 0;
 	size_t n = strcspn(p + open, "{}");
 	if (n == 0 || p[open + n] != '}')
@@ -32,11 +35,16 @@ static size_t form_field_at(const char *p, struct bytes *ret)
 static unsigned part_at(const char *p, size_t *ret_size)
 {
 	struct bytes name;
-	size_t n = form_field_at(p, &name);
+	size_t n = named_at(p, FORM_FIELD_OPEN, &name);
 
 	if (n > 0) {
 		*ret_size = n;
 		return CONTENT_FORM_FIELD;
+	}
+	n = named_at(p, HEADER_OPEN, &name);
+	if (n > 0 && name.size <= CONTENT_HEADER_MAX) {
+		*ret_size = n;
+		return CONTENT_HEADER;
 	}
 	for (size_t i = 0; *p == '{' && i < ARRAY_SIZE(parts); i++) {
 		n = strlen(parts[i].name);
@@ -66,9 +74,26 @@ struct bytes content_form_field(const char *template)
 	struct bytes name;
 
 	for (const char *p = template; *p; p++)
-		if (form_field_at(p, &name) > 0)
+		if (named_at(p, FORM_FIELD_OPEN, &name) > 0)
 			return name;
 	return BYTES_NONE;
+}
+
+bool content_header(
+	const char *template, size_t i, char ret[static CONTENT_HEADER_MAX + 1])
+{
+	struct bytes piece, name;
+
+	while (*template) {
+		if (next(&template, &piece) != CONTENT_HEADER || i-- > 0)
+			continue;
+		if (named_at(piece.data, HEADER_OPEN, &name) == 0)
+			return false;
+		memcpy(ret, name.data, name.size);
+		ret[name.size] = '\0';
+		return true;
+	}
+	return false;
 }
 
 unsigned content_parts(const char *template)
@@ -93,8 +118,9 @@ int content_check(const char *template, const char **ret_reason)
 		if (!part && (memchr(piece.data, '{', piece.size) ||
 				     memchr(piece.data, '}', piece.size))) {
 			*ret_reason =
-				"the parts are {id} {timestamp} {body} {url} {form}, and "
-				"{form:NAME} for one field of it";
+				"the parts are {id} {timestamp} {body} {url} {form}, "
+				"{form:NAME} for one field of it, {body_sha256}, "
+				"{header:NAME} and {newline}";
 			return 1;
 		}
 	}
@@ -102,29 +128,61 @@ int content_check(const char *template, const char **ret_reason)
 		*ret_reason = "{form} or {form:NAME} can stand there once";
 		return 1;
 	}
-	if (!(set & CONTENT_BODY) && forms == 0) {
+	if (!(set & (CONTENT_BODY | CONTENT_BODY_HASH)) && forms == 0) {
 		*ret_reason = "without {body} or {form} anyone could change the body";
 		return 1;
 	}
 	return 0;
 }
 
+/* What the template's next part stands for: *ret, and *ret_more behind it. */
+static void take(const char **template, const struct content *c, struct bytes *ret,
+	struct bytes *ret_more)
+{
+	char name[CONTENT_HEADER_MAX + 1];
+	const char *at = *template;
+	struct bytes piece, found;
+
+	*ret_more = *ret = BYTES_NONE;
+	switch (next(template, &piece)) {
+	case CONTENT_ID: *ret = c->id; break;
+	case CONTENT_TIMESTAMP: *ret = c->timestamp; break;
+	case CONTENT_BODY: *ret = c->body; break;
+	case CONTENT_BODY_HASH: *ret = c->body_hash; break;
+	case CONTENT_NEWLINE: *ret = bytes_of("\n"); break;
+	case CONTENT_URL:
+		*ret = c->origin;
+		*ret_more = c->target;
+		break;
+	case CONTENT_FORM:
+	case CONTENT_FORM_FIELD: *ret = c->form; break;
+	case CONTENT_HEADER:
+		if (content_header(at, 0, name) && c->message &&
+			message_header(c->message, name, &found) == MESSAGE_ONCE)
+			*ret = found;
+		break;
+	default: *ret = piece;
+	}
+}
+
 void content_add(const char *template, const struct content *c, struct mac *m)
 {
-	struct bytes piece;
+	struct bytes piece, more;
 
 	while (*template) {
-		switch (next(&template, &piece)) {
-		case CONTENT_ID: mac_add(m, c->id); break;
-		case CONTENT_TIMESTAMP: mac_add(m, c->timestamp); break;
-		case CONTENT_BODY: mac_add(m, c->body); break;
-		case CONTENT_URL:
-			mac_add(m, c->origin);
-			mac_add(m, c->target);
-			break;
-		case CONTENT_FORM:
-		case CONTENT_FORM_FIELD: mac_add(m, c->form); break;
-		default: mac_add(m, piece);
-		}
+		take(&template, c, &piece, &more);
+		mac_add(m, piece);
+		mac_add(m, more);
+	}
+}
+
+void content_write(const char *template, const struct content *c, struct text *out)
+{
+	struct bytes piece, more;
+
+	while (*template) {
+		take(&template, c, &piece, &more);
+		text_add(out, piece);
+		text_add(out, more);
 	}
 }

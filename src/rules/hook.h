@@ -7,6 +7,7 @@
 
 #include "rules/field.h"
 #include "rules/outcome.h"
+#include "rules/rate.h"
 #include "rules/source.h"
 
 #include <stdint.h>
@@ -49,7 +50,11 @@ struct hook {
 	uint64_t retry_delay_usec, retry_delay_max_usec;
 	unsigned char success_status[32], permanent_status[32]; /* bit sets of 0…255 */
 	enum hook_mode mode;
-	/* serialize, min_interval, rate_limit, batch_max, socket: with the hooks issue */
+	bool serialize;
+	uint64_t min_interval_usec; /* 0: none */
+	struct rate rate;
+	unsigned batch_max; /* of Mode=batch: callbacks a process */
+	char *socket;       /* of Mode=socket: its path */
 };
 
 /* "CALLBACK_ID" */
@@ -62,6 +67,13 @@ bool hook_takes_source(const struct hook *h, const char *source);
  * only. */
 bool hook_wants(const struct hook *h, const char *source, enum outcome outcome,
 	const char *status);
+/* Would a worker of the one do for the other: same command, surroundings, or socket? */
+bool hook_same_worker(const struct hook *a, const struct hook *b);
+/* Is there one worker for many of its runs, rather than a process for each? */
+static inline bool hook_has_worker(const struct hook *h)
+{
+	return h->mode != HOOK_EXEC;
+}
 static inline bool hook_status_in(const unsigned char set[32], int status)
 {
 	return status >= 0 && status < 256 && (set[status / 8] >> (status % 8) & 1);

@@ -18,7 +18,8 @@ struct recipe {
 /* Of Verify=hmac: the source's own. */
 struct recipe recipe_own(const struct source *s);
 /*
- * standard-webhooks has two spellings, webhook- and svix-; twilio one. `i` counts them; false
+ * standard-webhooks has two spellings, webhook- and svix-, and so has its version with public
+ * keys, which goes by ed25519; twilio one. `i` counts them; false
  * behind the last.
  */
 bool recipe_of(enum verify_scheme scheme, size_t i, struct recipe *ret);

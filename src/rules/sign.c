@@ -6,6 +6,7 @@
 #include "rules/content.h"
 #include "rules/form.h"
 #include "rules/recipe.h"
+#include "rules/sign_http.h"
 #include "rules/verify.h"
 
 #include <errno.h>
@@ -190,10 +191,23 @@ static bool can_sign(
 
 	if (rule->place.kind == FIELD_FORM && !(in->form && in->more_body))
 		return false;
+	if (parts & CONTENT_HEADER)
+		return false; /* what would stand in it? */
 	if ((parts & CONTENT_ID) &&
 		(!in->id || (!recipe->id_header && !delivery_header(s))))
 		return false;
 	return !(parts & CONTENT_URL) || in->public_url;
+}
+
+static int hash_body(struct bytes body, char **ret)
+{
+	unsigned char hash[VERIFY_TOKEN_HASH_SIZE];
+	int r = verify_hash(body, hash);
+
+	if (r < 0)
+		return r;
+	*ret = codec_hex_encode(hash, sizeof(hash));
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int sign_hmac(const struct source *s, const struct recipe *recipe,
@@ -204,6 +218,7 @@ static int sign_hmac(const struct source *s, const struct recipe *recipe,
 	CLEANUP(text_fini) struct text form = TEXT_EMPTY;
 	CLEANUP(text_fini) struct text value = TEXT_EMPTY;
 	CLEANUP(freep) char *signature = NULL;
+	CLEANUP(freep) char *body_hash = NULL;
 	char timestamp[TIMESTAMP_SIZE];
 	int r = 0;
 
@@ -211,6 +226,8 @@ static int sign_hmac(const struct source *s, const struct recipe *recipe,
 		return 1;
 	if (parts & (CONTENT_FORM | CONTENT_FORM_FIELD))
 		r = sign_form(rule, in, target, &form);
+	if (r == 0 && (parts & CONTENT_BODY_HASH))
+		r = hash_body(in->body, &body_hash);
 	snprintf(timestamp, sizeof(timestamp), "%lld",
 		(long long)(in->now_usec / (int64_t)USEC_PER_SEC));
 	const struct content content = {.id = bytes_of(in->id),
@@ -218,7 +235,8 @@ static int sign_hmac(const struct source *s, const struct recipe *recipe,
 		.body = in->body,
 		.origin = bytes_of(in->public_url),
 		.target = text_bytes(target),
-		.form = text_bytes(&form)};
+		.form = text_bytes(&form),
+		.body_hash = bytes_of(body_hash)};
 	if (r == 0)
 		r = make_signature(s, recipe, &content, &signature);
 	if (r == 0 && (parts & CONTENT_ID))
@@ -279,6 +297,8 @@ int sign_message(const struct source *s, const struct sign_input *in,
 		r = sign_standard(s, in, headers, target);
 	if (r == 1 && (s->verify & VERIFY_TWILIO))
 		r = sign_twilio(s, in, headers, target);
+	if (r == 1 && (s->verify & VERIFY_HTTP_SIGNATURE))
+		r = sign_http(s, in, headers, target);
 	if (r == 1 && (s->verify & VERIFY_HEADER))
 		r = sign_header(s, headers);
 	if (r == 1 && (s->verify & VERIFY_BASIC))

@@ -6,8 +6,8 @@
 #include <openssl/crypto.h>
 
 /* Adds one that is written fit; false when there are too many of them. */
-static bool add(
-	const struct signature_rule *rule, struct bytes text, struct signatures *s)
+static bool add(const struct signature_rule *rule, size_t size, struct bytes text,
+	struct signatures *s)
 {
 	unsigned char decoded[MAC_SIZE_MAX];
 	struct bytes prefix = bytes_of(rule->prefix);
@@ -21,15 +21,15 @@ static bool add(
 	ptrdiff_t n = rule->encoding == ENCODING_BASE64
 			      ? codec_base64_decode(text, decoded, sizeof(decoded))
 			      : codec_hex_decode(text, decoded, sizeof(decoded));
-	if (n < 0 || (size_t)n != mac_size(rule->algorithm))
+	if (n < 0 || (size_t)n != size)
 		s->n_unfit++;
 	else
 		memcpy(s->list[s->size++], decoded, (size_t)n);
 	return true;
 }
 
-static const char *parse_pairs(
-	const struct signature_rule *rule, struct bytes value, struct signatures *s)
+static const char *parse_pairs(const struct signature_rule *rule, size_t size,
+	struct bytes value, struct signatures *s)
 {
 	struct bytes name = bytes_of(rule->signature_field);
 	struct bytes timestamp = bytes_of(rule->timestamp_field);
@@ -45,7 +45,7 @@ static const char *parse_pairs(
 			if (s->timestamp.data)
 				return "holds two timestamps";
 			s->timestamp = text;
-		} else if (bytes_equal(key, name) && !add(rule, text, s)) {
+		} else if (bytes_equal(key, name) && !add(rule, size, text, s)) {
 			return "lists too many signatures";
 		}
 	}
@@ -53,8 +53,8 @@ static const char *parse_pairs(
 }
 
 /* v1,… v1a,…: with SignatureField= only those of that version, else all. */
-static const char *parse_list(
-	const struct signature_rule *rule, struct bytes value, struct signatures *s)
+static const char *parse_list(const struct signature_rule *rule, size_t size,
+	struct bytes value, struct signatures *s)
 {
 	struct bytes version = bytes_of(rule->signature_field);
 	struct bytes prefix = bytes_of(rule->prefix);
@@ -73,13 +73,13 @@ static const char *parse_list(
 				item = text;
 			}
 		}
-		if (!add(rule, item, s))
+		if (!add(rule, size, item, s))
 			return "lists too many signatures";
 	}
 	return NULL;
 }
 
-int signatures_parse(const struct signature_rule *rule, struct bytes value,
+int signatures_parse(const struct signature_rule *rule, size_t size, struct bytes value,
 	struct signatures *ret, const char **ret_reason)
 {
 	const char *problem = NULL;
@@ -87,9 +87,9 @@ int signatures_parse(const struct signature_rule *rule, struct bytes value,
 	ret->size = ret->n_unfit = 0;
 	ret->timestamp = BYTES_NONE;
 	switch (rule->style) {
-	case STYLE_PLAIN: (void)add(rule, bytes_trim(value), ret); break;
-	case STYLE_PAIRS: problem = parse_pairs(rule, value, ret); break;
-	case STYLE_LIST: problem = parse_list(rule, value, ret); break;
+	case STYLE_PLAIN: (void)add(rule, size, bytes_trim(value), ret); break;
+	case STYLE_PAIRS: problem = parse_pairs(rule, size, value, ret); break;
+	case STYLE_LIST: problem = parse_list(rule, size, value, ret); break;
 	}
 	if (!problem && ret->size == 0)
 		problem = ret->n_unfit ? "holds no signature of that length and encoding"

@@ -11,17 +11,17 @@
 #define SIGNATURES_MAX 16
 
 struct signatures {
-	unsigned char list[SIGNATURES_MAX][MAC_SIZE_MAX]; /* decoded, mac_size() each */
+	unsigned char list[SIGNATURES_MAX][MAC_SIZE_MAX]; /* decoded */
 	size_t size;
 	struct bytes timestamp; /* of style pairs, as written; BYTES_NONE without */
 	size_t n_unfit;         /* listed, but not of that encoding or length */
 };
 
 /*
- * 0; 1: nothing to compare, *ret_reason (static text) says why. The timestamp is not looked
+ * Of `size` bytes each, MAC_SIZE_MAX at most. 0; 1: nothing to compare, *ret_reason (static text) says why. The timestamp is not looked
  * at beyond its standing there at most once.
  */
-int signatures_parse(const struct signature_rule *rule, struct bytes value,
+int signatures_parse(const struct signature_rule *rule, size_t size, struct bytes value,
 	struct signatures *ret, const char **ret_reason) MUST_CHECK;
 /* Is `mac` among them? Takes the same time wherever and whether it stands there. */
 bool signatures_hold(const struct signatures *s, const unsigned char *mac, size_t size);

@@ -12,6 +12,7 @@ void secret_fini(struct secret *s)
 	bytes_wipe(s->data, s->text_size);
 	bytes_wipe(s->text, s->text_size);
 	bytes_wipe(s->whsec, s->text_size);
+	keyset_unref(s->keys);
 	free(s->file);
 }
 
@@ -48,14 +49,19 @@ void source_free(struct source *s)
 	words_fini(&s->error);
 	words_fini(&s->canceled);
 	words_fini(&s->pending);
+	words_fini(&s->issuers);
+	words_fini(&s->audience);
+	words_fini(&s->subject);
+	words_fini(&s->topics);
+	words_fini(&s->components);
 	cidr_list_fini(&s->allow);
 	field_fini(&s->signature.place);
 	char *texts[] = {s->name, s->preset, s->path, s->token_header,
 		s->signature.prefix, s->signature.signature_field,
 		s->signature.timestamp_field, s->signature.content,
-		s->signature.timestamp_header, s->signature.key_prefix, s->status_url,
-		s->upload_url, s->upload_owner, s->api_key_header, s->ca_file, s->answer,
-		s->echo};
+		s->signature.timestamp_header, s->signature.key_prefix, s->keys_url,
+		s->status_url, s->upload_url, s->upload_owner, s->api_key_header,
+		s->ca_file, s->answer, s->echo};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(texts[i]);
 	free(s);

@@ -7,6 +7,8 @@
 
 #include "rules/cidr.h"
 #include "rules/field.h"
+#include "rules/keyset.h"
+#include "rules/words.h"
 
 #include <stdint.h>
 
@@ -37,12 +39,9 @@ struct secret {
 	size_t text_size;
 	unsigned char *whsec; /* standard-webhooks: less whsec_, from base64; else NULL */
 	size_t whsec_size;
+	/* Of the schemes with public keys: it holds some, and is no shared secret. Or NULL. */
+	struct keyset *keys;
 	char *file; /* as written in the configuration, for messages */
-};
-
-struct words {
-	char **list;
-	size_t size;
 };
 
 /* What `hmac` checks. */
@@ -74,6 +73,11 @@ struct source {
 	struct cidr_list allow;
 	char *token_header;
 	struct signature_rule signature;
+	char *keys_url; /* NULL for none */
+	struct words issuers, audience,
+		subject;         /* jwt: any one of each that is not empty */
+	struct words topics;     /* sns */
+	struct words components; /* http-signature: as in CoveredComponents= */
 	bool confirm, reopen;
 	char *status_url, *upload_url, *upload_owner; /* NULL for none */
 	struct secret *api_key;                       /* NULL for none */

@@ -3,7 +3,8 @@
  * is not verified, and nobody outside learns more than yes or no.
  *
  *   token ─┬─ a secret ──────────────► ok
- *          └─ else: the others ──────► ok | has it an upload's form? ask the store | refused
+ *          └─ else: the others ──────► ok | needs keys | has it an upload's form? ask the
+ *                                      store | refused
  */
 #include "rules/verify.h"
 
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -38,10 +40,10 @@ static const struct {
 	{VERIFY_HMAC, "hmac", scheme_hmac},
 	{VERIFY_STANDARD_WEBHOOKS, "standard-webhooks", scheme_standard},
 	{VERIFY_TWILIO, "twilio", scheme_twilio},
-	{VERIFY_ED25519, "ed25519", NULL},
-	{VERIFY_SNS, "sns", NULL},
-	{VERIFY_JWT, "jwt", NULL},
-	{VERIFY_HTTP_SIGNATURE, "http-signature", NULL},
+	{VERIFY_ED25519, "ed25519", scheme_ed25519},
+	{VERIFY_SNS, "sns", scheme_sns},
+	{VERIFY_JWT, "jwt", scheme_jwt},
+	{VERIFY_HTTP_SIGNATURE, "http-signature", scheme_http_signature},
 };
 
 const char *verify_scheme_name(enum verify_scheme scheme)
@@ -86,7 +88,15 @@ static void add_reason(
 		used ? "; " : "", several ? name : "", several ? ": " : "", reason);
 }
 
-/* Leaves OK, or REFUSED with the reasons, in *ret. 0 or negative errno. */
+static void take_output(struct verify_result *ret, const struct scheme_output *out)
+{
+	ret->keys_kind = out->keys_kind;
+	ret->stale = out->stale;
+	ret->matter = out->matter;
+	memcpy(ret->url, out->url, sizeof(ret->url));
+}
+
+/* Leaves OK, NEEDS_KEYS for the first that does, or REFUSED in *ret. 0 or negative errno. */
 static int ask_schemes(const struct scheme_input *in, struct verify_result *ret)
 {
 	unsigned wanted = in->source->verify;
@@ -94,23 +104,25 @@ static int ask_schemes(const struct scheme_input *in, struct verify_result *ret)
 	char reason[SCHEME_REASON_SIZE];
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
-		int r = 1;
 		if (!(wanted & schemes[i].scheme))
 			continue;
 		trace_scheme(in->trace, schemes[i].name);
-		if (schemes[i].check)
-			r = schemes[i].check(in, reason);
-		else
-			scheme_refuse(reason, "Verify=%s is not supported yet",
-				schemes[i].name);
+		in->out->url[0] = '\0';
+		in->out->matter = VERIFY_CALLBACK;
+		int r = schemes[i].check(in, reason);
 		if (r < 0)
 			return r;
 		if (r == 0) {
 			ret->verdict = VERIFY_OK;
 			ret->scheme = schemes[i].scheme;
 			ret->reason[0] = '\0';
+			take_output(ret, in->out);
 			trace_say(in->trace, TRACE_GOOD, "it verifies");
 			return 0;
+		}
+		if (r == SCHEME_NEEDS_KEYS && ret->verdict != VERIFY_NEEDS_KEYS) {
+			ret->verdict = VERIFY_NEEDS_KEYS;
+			take_output(ret, in->out);
 		}
 		trace_say(in->trace, TRACE_BAD, "%s", reason);
 		add_reason(ret, several, schemes[i].name, reason);
@@ -120,15 +132,23 @@ static int ask_schemes(const struct scheme_input *in, struct verify_result *ret)
 	return 0;
 }
 
-static int ask(const struct scheme_input *in, struct verify_result *ret)
+static int ask(const struct scheme_input *given, struct verify_result *ret)
 {
+	struct scheme_output out = {.url = ""};
+	struct scheme_input in = *given;
+
+	in.out = &out;
 	*ret = (struct verify_result){.verdict = VERIFY_REFUSED};
-	int r = ask_schemes(in, ret);
-	if (r < 0 || ret->verdict == VERIFY_OK)
+	int r = ask_schemes(&in, ret);
+	/*
+	 * Who needs keys bears a signature. Were the store asked first, it would not know the
+	 * token, and the signature would be lost.
+	 */
+	if (r < 0 || ret->verdict != VERIFY_REFUSED)
 		return r;
-	if (!may_be_uploads(in->source, in->token))
+	if (!may_be_uploads(in.source, in.token))
 		return 0;
-	r = verify_hash(in->token, ret->token_hash);
+	r = verify_hash(in.token, ret->token_hash);
 	if (r < 0)
 		return r;
 	ret->verdict = VERIFY_ASK_STORE;
@@ -148,6 +168,18 @@ int verify_head(const struct source *s, const struct message *m, struct bytes to
 	return ret->verdict == VERIFY_REFUSED ? 1 : 0;
 }
 
+int verify_ask(const struct verify_input *given, struct verify_result *ret)
+{
+	const struct scheme_input in = {.source = given->source,
+		.message = given->message,
+		.token = given->token,
+		.origin = bytes_of(given->public_url),
+		.keys = given->keys,
+		.trace = given->trace};
+
+	return ask(&in, ret);
+}
+
 int verify_message(const struct source *s, const struct message *m, struct bytes token,
 	const char *public_url, struct verify_result *ret)
 {
@@ -158,11 +190,10 @@ int verify_message_traced(const struct source *s, const struct message *m,
 	struct bytes token, const char *public_url, struct trace *trace,
 	struct verify_result *ret)
 {
-	const struct scheme_input in = {.source = s,
-		.message = m,
-		.token = token,
-		.origin = bytes_of(public_url),
-		.trace = trace};
-
-	return ask(&in, ret);
+	return verify_ask(&(struct verify_input){.source = s,
+				  .message = m,
+				  .token = token,
+				  .public_url = public_url,
+				  .trace = trace},
+		ret);
 }

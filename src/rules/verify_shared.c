@@ -23,6 +23,16 @@ int scheme_refuse(char reason[static SCHEME_REASON_SIZE], const char *format, ..
 	return 1;
 }
 
+int scheme_need(const struct scheme_input *in, enum verify_keys_kind kind, bool stale,
+	const char *url)
+{
+	in->out->keys_kind = kind;
+	in->out->stale = stale;
+	/* What is longer was refused before: by the configuration, or by the scheme. */
+	snprintf(in->out->url, sizeof(in->out->url), "%s", url);
+	return SCHEME_NEEDS_KEYS;
+}
+
 int scheme_header_once(const struct message *m, const char *name, struct bytes *ret,
 	char reason[static SCHEME_REASON_SIZE])
 {

@@ -16,12 +16,16 @@ WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECRETS = {
     "standard-webhooks": WHSEC, "svix": WHSEC, "replicate": WHSEC, "openai": WHSEC,
     "stripe": "whsec_of-stripe-0815", "elevenlabs": "wsec_of-elevenlabs-0815", "revai": "Bearer r3v-0815",
+    "discord": "26b40b8f93fff3d897112f7ebc582b232dbd72517d082fe83cfb30ddce43d1bb",
 }  # fmt: skip
 NAMES = [
     "eachlabs", "eachlabs-prediction", "eachlabs-workflow", "replicate", "openai", "assemblyai", "runpod", "mux",
     "cloudflare-stream", "coconut", "cloudconvert", "transloadit", "revai", "elevenlabs", "bunny-stream", "github",
     "gitlab", "stripe", "shopify", "slack", "twilio", "standard-webhooks", "svix", "tusd", "generic",
+    "fal", "discord", "aws-sns", "aws-mediaconvert", "pubsub", "http-signature",
 ]  # fmt: skip
+# those that only the sender can sign for
+PUBLIC = ["fal", "discord", "aws-sns", "aws-mediaconvert", "pubsub"]
 
 
 def secret_of(preset):
@@ -115,7 +119,15 @@ def started(run_daemon, recorder):
     return start
 
 
-@pytest.mark.parametrize("preset", NAMES)
+@pytest.mark.parametrize("preset", PUBLIC)
+def test_test_says_that_only_the_sender_can_sign(started, preset):
+    d = started(preset)
+    r = d.ctl("test", preset)
+    assert r.returncode not in (0, 124) and "only the sender can sign" in r.stderr, r.stderr
+    assert d.control("GET", "/v1/jobs").json["jobs"] == []
+
+
+@pytest.mark.parametrize("preset", [n for n in NAMES if n not in PUBLIC])
 def test_test_is_taken_and_tampered_is_not(started, recorder, preset):
     d = started(preset)
     r = d.ctl("--json", "test", preset)
@@ -136,7 +148,7 @@ def test_test_is_taken_and_tampered_is_not(started, recorder, preset):
     assert secret_of(preset) not in d.stderr
 
 
-EVENTS = ("github", "gitlab", "stripe", "shopify", "slack", "standard-webhooks", "svix")  # no status
+EVENTS = ("github", "gitlab", "stripe", "shopify", "slack", "standard-webhooks", "svix", *PUBLIC)  # no status
 
 
 @pytest.mark.parametrize("preset", [n for n in NAMES if n not in EVENTS])
@@ -157,7 +169,7 @@ def test_verify_explains_what_test_sends(started, preset):
     r = d.ctl("verify", preset, "--headers", "head", "--body", "body")
     assert r.returncode == 1, r.stderr
     assert "  NO    " in r.stdout and secret_of(preset) not in r.stdout
-    assert any(word in r.stdout for word in ("missing", "neither header", "no token", "form")), r.stdout
+    assert any(word in r.stdout for word in ("missing", "neither header", "no token", "form", "its Type")), r.stdout
 
 
 def test_given_body_of_a_form_signed_in_a_field(started):
@@ -365,4 +377,5 @@ def test_manual_speaks_of_every_preset():
         if preset == "generic":
             assert ".Ic callbackctl presets generic" in text
             continue
-        assert f".Ss {preset}\n" in text and f".Ic callbackctl test {preset}\n" in text
+        check = f".Ic callbackctl verify {preset} ." if preset in PUBLIC else f".Ic callbackctl test {preset}\n"
+        assert f".Ss {preset}\n" in text and check in text

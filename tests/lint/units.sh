@@ -40,6 +40,12 @@ out=$(systemd-analyze security --no-pager --offline=yes --threshold=25 \
 	printf '%s\n' "$out" | grep '✗\|Overall'
 	status=1
 }
+# A hook in a service of its own: tighter still.
+out=$(systemd-analyze security --no-pager --offline=yes --threshold=20 \
+	"$units/callbackd-hook@.service" 2>&1) || {
+	printf '%s\n' "$out" | grep '✗\|Overall'
+	status=1
+}
 if command -v systemd-sysusers >/dev/null; then
 	systemd-sysusers --root="$root" --dry-run - <systemd/sysusers.d/callbackd.conf >/dev/null || status=1
 fi

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 from container import TOP, Container, Unavailable, base_root  # noqa: E402
-from scene import CONFIG, HOOKS, SECRET  # noqa: E402
+from scene import APART, CONFIG, HOOKS, SECRET  # noqa: E402
 
 B = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
 def boot():
@@ -24,6 +24,7 @@ def boot():
         container.write("/etc/callbackd/callbackd.conf", CONFIG)
         for name, text in HOOKS.items():
             container.write(f"/usr/local/bin/{name}", "#!/bin/sh\n" + text, 0o755)
+        container.write("/etc/callbackd/hooks/apart", "#!/bin/sh\n" + APART, 0o755)
         container.boot()
     except BaseException:
         container.close()

@@ -32,6 +32,11 @@ Verify=hmac
 SecretFile=demo.secret
 SignaturePrefix=sha256=
 
+[Source apart]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+
 [Hook publish]
 Source=demo
 Exec=/usr/local/bin/publish
@@ -52,6 +57,22 @@ Timeout=2s
 KillAfter=1s
 Retries=0
 """
+
+CONFIG += """
+[Hook apart]
+Source=apart
+Mode=socket
+Socket=/run/callbackd-hook/apart.sock
+RetryDelay=500ms
+"""
+
+# What callbackd-hook@apart runs: it tells who it is and what it can see.
+APART = (
+    'read -r payload; echo "$(id -un) $(pwd) $payload $CALLBACK_ID $CALLBACK_ATTEMPT" >>seen\n'
+    'cat /etc/callbackd/demo.secret /var/lib/callbackd/* >>seen 2>/dev/null\n'
+    'echo x 2>/dev/null >/etc/callbackd/written && echo wrote >>seen\n'
+    'echo "apart says $CALLBACK_ID"\n[ "$CALLBACK_ATTEMPT" = 2 ]\n'
+)
 
 # Each writes what it saw into the state directory, its working directory.
 HOOKS = {

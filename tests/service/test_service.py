@@ -179,3 +179,29 @@ def test_kill_9_leaves_nothing_behind(service):
         assert not sleepers(service, 4241, 4242, 4243)
         wait_for("the run's end", lambda: [
             r for r in service.journal(f"CALLBACK_ID={id}", "MESSAGE_ID=" + kind("LOG_RUN_DONE"))])
+
+
+def test_a_hook_in_a_service_of_its_own(service):
+    """The template units: another user, nothing of the daemon's to be seen, a failure retried."""
+    service.run("systemctl", "enable", "--now", "callbackd-hook@apart.socket")
+    assert service.show("callbackd-hook@apart.service", "ActiveState") == "inactive"
+    id = f"apart-{time.time()}"
+    assert send(service, "apart", id) == (200, "{}")
+    wait_for("the run's end", lambda: service.journal(
+        f"CALLBACK_ID={id}", "MESSAGE_ID=" + kind("LOG_RUN_DONE")), 20)
+    assert service.show("callbackd-hook@apart.service", "ActiveState") == "active"
+    assert service.show("callbackd-hook@apart.service", "DynamicUser") == "yes"
+    with open(service.path("/var/lib/private/callbackd-hook/apart/seen")) as f:
+        seen = f.read().splitlines()
+    body = json.dumps({"id": id, "status": "completed"})
+    where = "/var/lib/private/callbackd-hook/apart"
+    assert [line.split(" ", 1)[1] for line in seen] == [f"{where} {body} {id} {n}" for n in (1, 2)]
+    assert {line.split(" ", 1)[0] for line in seen}.isdisjoint({"root", "callbackd"})
+    output = service.journal("-u", "callbackd-hook@apart.service")
+    assert f"apart says {id}" in [r["MESSAGE"] for r in output]
+    # It may be stopped and started under a daemon that runs.
+    service.run("systemctl", "stop", "callbackd-hook@apart.service")
+    assert send(service, "apart", id + "-2") == (200, "{}")
+    wait_for("the next run's end", lambda: service.journal(
+        f"CALLBACK_ID={id}-2", "MESSAGE_ID=" + kind("LOG_RUN_DONE")), 20)
+    service.run("systemctl", "disable", "--now", "callbackd-hook@apart.socket")

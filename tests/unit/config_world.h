@@ -32,8 +32,21 @@ static const struct {
 	{"prefix", "whsec_\n", NULL},
 	{"empty", "\n", NULL},
 	{"public", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", NULL},
+	{"pem", "-----BEGIN PUBLIC KEY-----\nMCow\n", NULL},
+	{"rsa",
+		"-----BEGIN PUBLIC KEY-----\n"
+		"MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAr4tmm3r20Wd/PbqvP1s2\n"
+		"+QEtvpuRaV8Yq40gjUR8y2Rjxa6dpG2GXHbPfvMs8ct+Lh1GH45x28Rw3Ry53mm+\n"
+		"oAXjyQ86OnDkZ5N8lYbggD4O3w6M6pAvLkhk95AndTrifbIFPNU8PPMO7OyrFAHq\n"
+		"gDsznjPFmTOtCEcN2Z1FpWgchwuYLPL+Wokqltd11nqqzi+bJ9cvSKADYdUAAN5W\n"
+		"Utzdpiy6LbTgSxP7ociU4Tn0g5I6aDZJ7A8Lzo0KSyZYoA485mqcO0GVAdVw9lq4\n"
+		"aOT9v6d+nb4bnNkQVklLQ3fVAvJm+xdDOp9LCNCN48V2pnDOkFV6+U9nV5oyc6XI\n"
+		"2wIDAQAB\n"
+		"-----END PUBLIC KEY-----\n",
+		"others can read it"},
 	{"open", "secret", "others can read it"},
 	{"line", "key\nX-Evil: 1\n", NULL},
+	{"blank", "secret \n", NULL},
 };
 
 static int on_read_secret(void *arg, const char *name, char **ret, size_t *ret_size,

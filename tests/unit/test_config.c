@@ -226,7 +226,7 @@ static void test_hook_values(void **state)
 		     "Environment=LANG=C \"A=one two\" A=three PATH=/x\n"
 		     "WorkingDirectory=/srv\nKillAfter=0\nRetries=0\n"
 		     "SuccessExitStatus=3 4\nPermanentExitStatus=255\n"
-		     "Serialize=no\nMode=exec\nBatchMax=\n");
+		     "Serialize=no\nMode=exec\nRateLimit=\n");
 	struct hook *h = c->hooks[0];
 	assert_words(&h->sources, "a|b");
 	assert_int_equal(h->on_outcomes, 1u << OUTCOME_SUCCESS | 1u << OUTCOME_ERROR |
@@ -242,6 +242,33 @@ static void test_hook_values(void **state)
 	assert_true(hook_status_in(h->success_status, 4));
 	assert_true(hook_status_in(h->permanent_status, 255));
 	assert_false(hook_status_in(h->success_status, 255));
+	config_unref(c);
+}
+
+static void test_worker_values(void **state)
+{
+	(void)state;
+	struct config *c = build(
+		OPEN "[Hook s]\nMode=socket\nSocket=/run/s\n"
+		     "[Hook t]\nMode=stream\nExec=/bin/w -- ${CALLBACK_HOOK} ${HOME}\n"
+		     "[Hook b]\nMode=batch\nExec=/bin/w\nBatchMax=7\n"
+		     "[Hook b2]\nMode=batch\nExec=/bin/w\nTimeout=1s\nRetries=0\n"
+		     "[Hook b3]\nMode=batch\nExec=/bin/w\nEnvironment=A=b\n");
+	const struct hook *s = config_hook(c, bytes_of("s")),
+			  *t = config_hook(c, bytes_of("t")),
+			  *b = config_hook(c, bytes_of("b")),
+			  *b2 = config_hook(c, bytes_of("b2")),
+			  *b3 = config_hook(c, bytes_of("b3"));
+	assert_int_equal(s->mode, HOOK_SOCKET);
+	assert_string_equal(s->socket, "/run/s");
+	assert_int_equal(t->mode, HOOK_STREAM);
+	assert_int_equal(t->batch_max, 100);
+	assert_int_equal(b->mode, HOOK_BATCH);
+	assert_int_equal(b->batch_max, 7);
+	assert_true(hook_same_worker(b, b2));
+	assert_false(hook_same_worker(b, b3));
+	assert_false(hook_same_worker(b, t));
+	assert_false(hook_same_worker(b, s));
 	config_unref(c);
 }
 
@@ -487,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_daemon_values),
 		cmocka_unit_test(test_source_values),
 		cmocka_unit_test(test_hook_values),
+		cmocka_unit_test(test_worker_values),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_clear),
 		cmocka_unit_test(test_files_merge),

@@ -181,6 +181,39 @@ static const struct sample samples[] = {
 		"post-terminate", E),
 	SAMPLE("tusd", "{\"Type\":\"post-create\",\"Event\":{\"Upload\":{\"ID\":\"u\"}}}", "u",
 		"post-create", P),
+	SAMPLE("fal", "{\"request_id\":\"123e4567\",\"gateway_request_id\":\"123e4567\","
+		"\"status\":\"OK\",\"payload\":{\"images\":[]}}", "123e4567", "OK", S,
+		.header = {"X-Fal-Webhook-Request-Id", "123e4567"}, .delivery = "123e4567"),
+	SAMPLE("fal", "{\"request_id\":\"f\",\"status\":\"ERROR\",\"error\":\"x\"}", "f",
+		"ERROR", E),
+	SAMPLE("discord", "{\"id\":\"787053080478613555\",\"application_id\":\"1\",\"type\":2}",
+		"787053080478613555", NULL, S, .answer = "{\"type\":1}"),
+	SAMPLE("discord", "{\"version\":1,\"application_id\":\"1\",\"type\":1,\"event\":{"
+		"\"type\":\"ENTITLEMENT_CREATE\",\"data\":{\"id\":\"e\"}}}", "e", NULL, S,
+		.answer = "{\"type\":1}"),
+	SAMPLE("aws-sns", "{\"Type\":\"Notification\",\"MessageId\":\"22b80b92\",\"TopicArn\":"
+		"\"arn:aws:sns:eu-west-1:1:t\",\"Message\":\"Hello\"}", "22b80b92", NULL, S,
+		.delivery = "22b80b92"),
+	SAMPLE("aws-sns", "{\"Type\":\"SubscriptionConfirmation\",\"MessageId\":\"m\"}", "m",
+		NULL, S, .delivery = "m", .left_alone = true),
+	SAMPLE("aws-mediaconvert", "{\"Type\":\"Notification\",\"MessageId\":\"m\",\"Message\":"
+		"\"{\\\"source\\\":\\\"aws.mediaconvert\\\",\\\"detail\\\":{\\\"jobId\\\":"
+		"\\\"1515-a\\\",\\\"status\\\":\\\"COMPLETE\\\"}}\"}", "1515-a", "COMPLETE", S,
+		.delivery = "m"),
+	SAMPLE("aws-mediaconvert", "{\"Type\":\"Notification\",\"MessageId\":\"m\",\"Message\":"
+		"\"{\\\"detail\\\":{\\\"jobId\\\":\\\"j\\\",\\\"status\\\":\\\"ERROR\\\","
+		"\\\"errorCode\\\":1040}}\"}", "j", "ERROR", E, .delivery = "m"),
+	SAMPLE("aws-mediaconvert", "{\"Type\":\"Notification\",\"MessageId\":\"m\",\"Message\":"
+		"\"{\\\"detail\\\":{\\\"jobId\\\":\\\"j\\\",\\\"status\\\":\\\"PROGRESSING"
+		"\\\"}}\"}", "j", "PROGRESSING", P, .delivery = "m"),
+	SAMPLE("aws-mediaconvert", "{\"Type\":\"Notification\",\"MessageId\":\"m\",\"Message\":"
+		"\"{\\\"detail\\\":{\\\"jobId\\\":\\\"j\\\",\\\"status\\\":\\\"CANCELED"
+		"\\\"}}\"}", "j", "CANCELED", C, .delivery = "m"),
+	SAMPLE("pubsub", "{\"message\":{\"attributes\":{\"k\":\"v\"},\"data\":\"SGVsbG8=\","
+		"\"messageId\":\"2070443601311540\",\"message_id\":\"2070443601311540\"},"
+		"\"subscription\":\"projects/p/subscriptions/s\"}", "2070443601311540", NULL, S,
+		.delivery = "2070443601311540"),
+	SAMPLE("http-signature", "{\"id\":\"h\",\"status\":\"completed\"}", "h", "completed", S),
 	SAMPLE("generic", "{\"id\":\"g\",\"status\":\"success\"}", "g", "success", S),
 	SAMPLE("generic", "{\"id\":5,\"status\":\"Failed\"}", "5", "Failed", E),
 };
@@ -189,8 +222,10 @@ static const struct sample samples[] = {
 static int on_any_secret(void *arg, const char *name, char **ret, size_t *ret_size,
 	char **ret_path, char **ret_reason, char **ret_warning)
 {
-	(void)arg, (void)name, (void)ret_reason, (void)ret_warning;
-	*ret = strdup("whsec_c2VjcmV0");
+	(void)arg, (void)ret_reason, (void)ret_warning;
+	*ret = strdup(strcmp(name, "key") == 0 ? "26b40b8f93fff3d897112f7ebc582b232dbd725"
+						 "17d082fe83cfb30ddce43d1bb"
+					       : "whsec_c2VjcmV0");
 	*ret_size = strlen(*ret);
 	*ret_path = strdup("/dir/secret");
 	return 0;
@@ -200,11 +235,19 @@ static int on_any_secret(void *arg, const char *name, char **ret, size_t *ret_si
 static struct config *configure(const char *preset)
 {
 	struct text said = TEXT_EMPTY;
-	bool bare = strcmp(preset, "generic") == 0;
+	static const char *const own[][2] = {{"generic", "SecretFile=s\nVerify=hmac"},
+		{"fal", ""}, {"discord", "SecretFile=key"},
+		{"aws-sns", "AllowTopic=arn:aws:sns:eu-west-1:1:t"},
+		{"aws-mediaconvert", "AllowTopic=arn:aws:sns:eu-west-1:1:t"},
+		{"pubsub", "Audience=https://h.example/callback/a"}};
+	const char *lines = "SecretFile=s";
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (strcmp(preset, own[i][0]) == 0)
+			lines = own[i][1];
 	CLEANUP(freep)
 	char *text = text_format("[Daemon]\nPublicURL=https://h.example\n[Source a]\n"
-				 "Preset=%s\nSecretFile=s\n%s",
-		preset, bare ? "Verify=hmac\n" : "");
+				 "Preset=%s\n%s\n",
+		preset, lines);
 	const struct config_text one = {"f", bytes_of(text)};
 
 	world.read_secret = on_any_secret;
@@ -269,7 +312,8 @@ static void test_every_preset_has_a_sample(void **state)
 		"eachlabs-workflow", "replicate", "openai", "assemblyai", "runpod", "mux",
 		"cloudflare-stream", "coconut", "cloudconvert", "transloadit", "revai",
 		"elevenlabs", "bunny-stream", "github", "gitlab", "stripe", "shopify",
-		"slack", "twilio", "standard-webhooks", "svix", "tusd", "generic"};
+		"slack", "twilio", "standard-webhooks", "svix", "tusd", "fal", "discord",
+		"aws-sns", "aws-mediaconvert", "pubsub", "http-signature", "generic"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
