@@ -350,13 +350,16 @@ def test_a_crash_does_not_forget_to_ask(ask, storage, recorder):
 def test_killed_in_the_middle_of_asking(ask, storage, recorder):
     d = ask("Confirm=yes", within="50ms")
     ids = [f"j{n}" for n in range(40)]
+    # Nothing is answered before the last kill: a slow machine would find nothing left to ask.
+    uploads = [storage.make(id, status_delay=60) for id in ids]
     for n, id in enumerate(ids):
-        storage.make(id, status_delay=0.05)
         expect(d, id) if n % 2 else call_back(d, id)
-    for _ in range(3):
-        seen = storage.n_questions()
-        until(lambda seen=seen: storage.n_questions() > seen, timeout=20)
+    for life in range(3):
+        seen = storage.n_questions() if life else 0
+        until(lambda seen=seen: storage.n_questions() > seen, timeout=30)
         d.kill9()
+        for upload in uploads if life == 2 else ():
+            upload.behaviour["status_delay"] = 0.05
         d.start()
     for id in ids:
         assert end_of(d, id)["outcome"] == "success"
