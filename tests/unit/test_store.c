@@ -576,7 +576,6 @@ static void execute_sql(const char *sql)
 	sqlite3_close(db);
 }
 
-/* What a store that knew nothing of asking has, is asked for. */
 /* What takes each step of the schema back, for stores of an older version. */
 #define UNDO_STEP_2                                                            \
 	"DROP INDEX job_ask; DROP INDEX job_ask_from; DROP INDEX job_pending;" \
@@ -591,6 +590,7 @@ static void execute_sql(const char *sql)
 	"CREATE INDEX run_waiting ON run (hook, due) WHERE state = 1;"
 #define UNDO_STEP_4 "DROP INDEX run_replay;"
 
+/* What a store that knew nothing of asking has, is asked for. */
 static void test_from_version_1(void **state)
 {
 	struct store_asks asks = {
