@@ -124,6 +124,9 @@ $(B)/bench/%: tests/bench/%.c $(B)/libcallbackd.a
 
 bench: all $(BENCH)
 	@$(RUNENV) $(PYTHON) tests/bench/bench.py
+	@$(RUNENV) $(PYTHON) tests/bench/hooks.py
+bench-hooks: all $(BENCH)
+	@$(RUNENV) $(PYTHON) tests/bench/hooks.py
 
 # --- lint --------------------------------------------------------------------------
 
@@ -217,6 +220,6 @@ clean:
 -include $(OBJ:.o=.d) $(B)/src/callbackd.d $(B)/src/callbackctl.d $(UNIT:%=%.d) $(FUZZ:%=%.d) $(BENCH:%=%.d)
 
 .DELETE_ON_ERROR:
-.PHONY: all unit pytest check check-full demo fuzz fuzz-run bench format deps lint-deps install \
+.PHONY: all unit pytest check check-full demo fuzz fuzz-run bench bench-hooks format deps lint-deps install \
 	uninstall clean lint lint-format lint-floors lint-headers lint-size lint-keys lint-catalog \
 	lint-units lint-man lint-shell lint-tidy

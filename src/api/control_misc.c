@@ -51,21 +51,6 @@ static json_t *list_sources(const struct flow *f)
 	return list;
 }
 
-static json_t *names_of_hooks(const struct config *config)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < config->n_hooks; i++) {
-		json_t *o = json_pack("{s:s}", "name", config->hooks[i]->name);
-
-		if (json_array_append_new(list, o) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
 static json_t *of_store(struct store *s)
 {
 	const struct store_counts n = store_counts(s);
@@ -132,7 +117,7 @@ void control_misc_status(struct call *c)
 			of_callbacks(&f->counters), "log_dropped",
 			(json_int_t)log_dropped(), "waiting_clients",
 			(int)feed_waiting(f->feed), "last_error", of_last_error(),
-			"sources", list_sources(f), "hooks", names_of_hooks(f->config)));
+			"sources", list_sources(f), "hooks", control_hooks_list(f)));
 }
 
 /* ---- Reload ---- */

@@ -36,6 +36,11 @@ static void add_names(struct table *t, const char *title, const json_t *list)
 
 		text_addf(&names, "%s%s", i ? " " : "",
 			address ? address : ctl_text(o, "name"));
+		if (json_is_true(json_object_get(o, "paused")))
+			text_adds(&names, " (paused)");
+		else if (json_is_true(json_object_get(o, "slowed")))
+			text_addf(&names, " (fails, slowed to %lld at a time)",
+				number(o, "window"));
 	}
 	table_add(t, title);
 	table_add(t, names.failed ? NULL : names.data);

@@ -63,7 +63,7 @@ static size_t free_slots(const struct desk *d, const struct source *s)
 		return 0;
 	most -= least(most, d->under_way);
 	most = least(most, IN_ALL_MAX - least(IN_ALL_MAX, d->ask->under_way));
-	return least(most, pace_free(&d->pace, INTERVAL_USEC, BURST, now));
+	return least(most, bucket_level(&d->bucket, INTERVAL_USEC, BURST, now));
 }
 
 /* When the oldest is given up although its source cannot be asked; 0 = that is not so. */
@@ -86,7 +86,7 @@ static void start_one(
 	struct desk *d, const struct source *s, struct store_question *waiting, bool lost)
 {
 	if (!lost)
-		pace_take(&d->pace, INTERVAL_USEC, 1, clock_mono_usec());
+		bucket_take(&d->bucket, INTERVAL_USEC, 1, clock_mono_usec());
 	question_start(d, s, waiting, lost);
 	free(waiting->id); /* taken: the next look at the list passes it over */
 	waiting->id = NULL;
@@ -227,7 +227,7 @@ static int64_t wait_usec(const struct desk *d, const struct source *s)
 {
 	int64_t now = clock_steady_usec(), sweep = sweep_usec(d, s), wait = INT64_MAX;
 	uint64_t mono = clock_mono_usec();
-	uint64_t next = pace_next_usec(&d->pace, INTERVAL_USEC, BURST);
+	uint64_t next = bucket_next_usec(&d->bucket, INTERVAL_USEC, BURST);
 	bool full = source_answers(s)
 			    ? d->under_way >= (d->trouble ? 1 : UNDER_WAY_MAX) ||
 				      d->ask->under_way >= IN_ALL_MAX
@@ -306,11 +306,18 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 void ask_refresh(struct ask *a)
 {
 	const struct config *c = a->flow->config;
+	struct desk *d;
 
+	/* One that comes back is as new: nobody was asked meanwhile. */
+	LIST_FOREACH (d, &a->desks, link)
+		if (!config_source(c, bytes_of(d->name)))
+			d->since_usec = 0;
 	for (size_t i = 0; i < c->n_sources; i++) {
-		struct desk *d = make_desk(a, c->sources[i]->name);
+		d = make_desk(a, c->sources[i]->name);
 		if (!d)
 			continue;
+		if (!d->since_usec)
+			d->since_usec = clock_steady_usec();
 		health_reset(d);
 		note_due(d, clock_steady_usec());
 	}

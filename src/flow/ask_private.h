@@ -6,8 +6,8 @@
 #ifndef FLOW_ASK_PRIVATE_H
 #define FLOW_ASK_PRIVATE_H
 
+#include "base/bucket.h"
 #include "base/map.h"
-#include "base/pace.h"
 #include "flow/ask.h"
 #include "flow/record.h"
 #include "rules/question.h"
@@ -23,7 +23,7 @@ struct desk {
 	struct map questions; /* by job id: one at a time, however many callbacks */
 	unsigned under_way;   /* of them, on the wire */
 	unsigned turn;        /* the lane whose turn it is */
-	struct pace pace;
+	struct bucket bucket;
 	int64_t next_due_usec; /* steady clock: of those that wait; 0 = none */
 	int64_t oldest_usec;   /* since when the oldest is waited for; 0 = none */
 	int64_t since_usec;    /* steady clock: the source is asked since then */

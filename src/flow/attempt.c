@@ -61,6 +61,11 @@ void attempt_fini(struct attempt *a)
 	config_unref(a->config);
 }
 
+void attempt_tell_end(struct attempt *a, void (*on_ended)(void *arg))
+{
+	a->on_ended = on_ended;
+}
+
 void attempt_blame(struct attempt *a, const char *format, ...)
 {
 	va_list ap;
@@ -176,8 +181,8 @@ static void log_end(const struct attempt *a, enum attempt_result result)
 static void on_settled(struct store_op *op)
 {
 	struct attempt *a = op->arg;
-	struct run_end end = {
-		a->hook->name, a->settle.state, a->settle.due_usec, a->settle.uncounted};
+	struct run_end end = {a->hook->name, a->settle.state, a->settle.due_usec,
+		a->result == ATTEMPT_FAILED};
 
 	/* -ENOENT: the store has it settled otherwise (forgotten by a person); nothing to mend. */
 	if (op->result == 0)
@@ -235,4 +240,6 @@ void attempt_settle(struct attempt *a, const struct attempt_end *end)
 	/* Settles are never refused for a full queue. */
 	int ignored = store_submit(a->flow->store, &s->op);
 	(void)ignored;
+	if (a->on_ended)
+		a->on_ended(a->arg);
 }

@@ -18,7 +18,7 @@ struct run_end {
 	const char *hook;
 	enum runstate state; /* done, waiting (retry) or dead */
 	int64_t due_usec;    /* of waiting */
-	bool uncounted;      /* the hook did not fail: the attempt was taken back */
+	bool failed; /* the hook did; not this callback alone, nor the daemon or its stop */
 };
 
 struct attempt;
@@ -37,7 +37,7 @@ enum attempt_result {
 	ATTEMPT_NONE,
 	ATTEMPT_SUCCEEDED,
 	ATTEMPT_FAILED,   /* again after a delay, until Retries= are used up */
-	ATTEMPT_HOPELESS, /* it would fail in the same way again: dead */
+	ATTEMPT_HOPELESS, /* this callback would fail in the same way again: dead */
 	/* The hook did not fail, and the attempt is not counted: */
 	ATTEMPT_SHORT,    /* we lacked something: again in SHORTAGE_USEC */
 	ATTEMPT_STOPPED,  /* the daemon's stop ended it: again with the next start */
@@ -63,6 +63,7 @@ struct attempt {
 	struct store_wish *dead_wishes;
 	struct config *dead_config; /* holds the names in dead_wishes */
 	attempt_on_over *on_over;
+	void (*on_ended)(void *arg); /* or NULL */
 	void *arg;
 };
 
@@ -83,6 +84,9 @@ int attempt_init(struct attempt *a, const struct attempt_kind *kind, struct flow
 	const struct hook *hook, const struct store_run *record, attempt_on_over *on_over,
 	void *arg) MUST_CHECK;
 void attempt_fini(struct attempt *a);
+/* on_ended comes once before on_over, with its `arg`, when nothing works on it any more and its end
+ * is on the way to the store: what is claimed now is claimed in the same commit. */
+void attempt_tell_end(struct attempt *a, void (*on_ended)(void *arg));
 void attempt_blame(struct attempt *a, const char *format, ...) PRINTF_LIKE(2, 3);
 /*
  * Its last attempts ended with the daemon, again and again: it must not be started. Then the

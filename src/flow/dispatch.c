@@ -14,79 +14,11 @@
 
 static void arm(struct dispatch *d);
 
-/* ---- Lanes ---- */
-
-struct lane *dispatch_find_lane(struct dispatch *d, const char *name)
-{
-	struct map_entry *e = map_find(&d->lanes_by_name, bytes_of(name));
-	return e ? container_of(e, struct lane, by_name) : NULL;
-}
-
-struct lane *dispatch_make_lane(struct dispatch *d, const char *name)
-{
-	struct lane *l = dispatch_find_lane(d, name);
-
-	if (l || strlen(name) >= sizeof(l->name) || !(l = calloc(1, sizeof(*l))))
-		return l;
-	l->dispatch = d;
-	strcpy(l->name, name);
-	LIST_INSERT_HEAD(&d->lanes, l, link);
-	map_put(&d->lanes_by_name, &l->by_name, bytes_of(l->name));
-	return l;
-}
-
-/* What a lane takes of the daemon's MaxConcurrent=, which counts processes. */
-static unsigned weight(const struct lane *l)
-{
-	return l->is_worker ? l->used > 0 : l->used;
-}
-
-static void set_slots(struct lane *l, unsigned used)
-{
-	const struct config *c = l->dispatch->flow->config;
-	const struct hook *h = l->used ? NULL : config_hook(c, bytes_of(l->name));
-
-	l->dispatch->used -= weight(l);
-	if (h) /* not while any is taken: what was added must be what is taken away */
-		l->is_worker = hook_has_worker(h);
-	l->used = used;
-	l->dispatch->used += weight(l);
-}
-
-void dispatch_take_slots(struct lane *l, unsigned n)
-{
-	set_slots(l, l->used + n);
-}
-
-void dispatch_give_slots(struct lane *l, unsigned n)
-{
-	set_slots(l, l->used - n);
-}
-
-static unsigned free_slots(const struct lane *l, const struct hook *h)
-{
-	const struct dispatch *d = l->dispatch;
-	unsigned in_all = d->flow->config->max_concurrent;
-	unsigned of_hook = h->max_concurrent > l->used ? h->max_concurrent - l->used : 0;
-	unsigned of_all = in_all > d->used ? in_all - d->used : 0;
-
-	if (h->mode == HOOK_BATCH) /* one process after another; none is added to */
-		of_hook = l->used ? 0 : h->batch_max;
-	if (hook_has_worker(h) && (of_all || weight(l)))
-		return of_hook;
-	return of_hook < of_all ? of_hook : of_all;
-}
-
-static bool is_due(const struct lane *l)
-{
-	return l->next_due_usec && l->next_due_usec <= clock_steady_usec();
-}
-
 /* ---- Running ---- */
 
 void dispatch_maybe_stopped(struct dispatch *d)
 {
-	if (d->used || !d->on_stopped || !workers_gone(d->workers))
+	if (d->share.used || d->running || !d->on_stopped || !workers_gone(d->workers))
 		return;
 	void (*on_stopped)(void *) = d->on_stopped;
 	d->on_stopped = NULL;
@@ -100,6 +32,18 @@ static void free_task(struct task *t)
 	free(t);
 }
 
+/* Its slot is free before its end is committed, which is a commit sooner. */
+static void on_ended(void *arg)
+{
+	struct task *t = arg;
+
+	t->ended = true;
+	dispatch_give_slots(t->lane, 1);
+	if (t->lane->serial) /* the next of its job may stand behind it */
+		t->lane->next_due_usec = clock_steady_usec();
+	dispatch_pump(t->dispatch);
+}
+
 static void on_over(void *arg, struct attempt *attempt, const struct run_end *end)
 {
 	struct task *t = arg;
@@ -111,9 +55,14 @@ static void on_over(void *arg, struct attempt *attempt, const struct run_end *en
 	if (end->state == RUN_WAITING &&
 		(!l->next_due_usec || end->due_usec < l->next_due_usec))
 		l->next_due_usec = end->due_usec;
+	if (l->serial && !t->ended)
+		l->next_due_usec = clock_steady_usec();
 	flow_moved(d->flow);
 	d->running--;
-	dispatch_give_slots(l, 1);
+	l->running--;
+	if (!t->ended)
+		dispatch_give_slots(l, 1);
+	dispatch_note_end(l, end);
 	free_task(t);
 	/* Its hook went with a reload while it ran: what waits for nobody is dead. */
 	if (end->state == RUN_WAITING && !config_hook(d->flow->config, bytes_of(l->name)))
@@ -146,10 +95,13 @@ void dispatch_start_claimed(
 		arm(d);
 		return;
 	}
+	attempt_tell_end(t->attempt, on_ended);
+	tempo_started(&l->tempo, clock_steady_usec());
 	t->lane = l;
 	t->dispatch = d;
 	LIST_INSERT_HEAD(&d->tasks, t, link);
 	d->running++;
+	l->running++;
 }
 
 void dispatch_on_swept(struct dispatch *d, unsigned n_ended)
@@ -169,9 +121,18 @@ int64_t dispatch_latest_usec(const struct hook *h)
 	       (int64_t)USEC_PER_SEC;
 }
 
+/* When a lane is to be looked at again; 0: not for the time's sake. */
+static int64_t wake_at(const struct lane *l)
+{
+	if (!l->next_due_usec || l->claiming || l->paused)
+		return 0;
+	/* What is due waits for a slot, or for its hook's pace. */
+	return dispatch_is_due(l) ? l->not_before_usec : l->next_due_usec;
+}
+
 static void arm(struct dispatch *d)
 {
-	int64_t next = 0;
+	int64_t next = 0, at;
 	struct lane *l;
 
 	if (d->flow->stopping)
@@ -180,10 +141,9 @@ static void arm(struct dispatch *d)
 		next = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
 
 	LIST_FOREACH (l, &d->lanes, link) {
-		if (!l->next_due_usec || l->claiming || is_due(l))
-			continue; /* what is due waits for a slot, not for the time */
-		if (!next || l->next_due_usec < next)
-			next = l->next_due_usec;
+		at = wake_at(l);
+		if (at && (!next || at < next))
+			next = at;
 	}
 	if (!next) {
 		evtimer_del(d->timer);
@@ -201,16 +161,16 @@ void dispatch_pump(struct dispatch *d)
 	struct lane *l, *next;
 	LIST_HEAD(, lane) served = LIST_HEAD_INITIALIZER(served);
 
-	if (!d->ready || d->flow->stopping)
+	if (!dispatch_may_work(d))
 		return;
 	for (l = LIST_FIRST(&d->lanes); l; l = next) {
 		next = LIST_NEXT(l, link);
 		const struct hook *h = config_hook(d->flow->config, bytes_of(l->name));
-		if (!h || l->claiming || !l->next_due_usec)
+		if (!h || !l->next_due_usec || !dispatch_may_claim(l, h))
 			continue;
 		if (l->next_due_usec > dispatch_latest_usec(h))
 			l->next_due_usec = clock_steady_usec();
-		unsigned n = is_due(l) ? free_slots(l, h) : 0;
+		unsigned n = dispatch_is_due(l) ? dispatch_free_slots(l, h) : 0;
 		if (!n)
 			continue;
 		dispatch_claim(
@@ -271,6 +231,7 @@ void dispatch_wake_mourners(struct dispatch *d)
 void dispatch_refresh(struct dispatch *d)
 {
 	d->ask_later = false;
+	dispatch_reckon(d);
 	workers_refresh(d->workers);
 	if (!d->ready || d->flow->stopping)
 		return;
@@ -284,8 +245,11 @@ bool dispatch_reserve(struct dispatch *d, const struct hook *h)
 {
 	struct lane *l = dispatch_make_lane(d, h->name);
 
-	if (!l || !d->ready || d->flow->stopping || l->claiming || is_due(l) ||
-		!free_slots(l, h))
+	/* Who is before whom, and how many there were, is for a claim to find out. */
+	if (!l || h->serialize || tempo_counts_starts(h))
+		return false;
+	if (!dispatch_may_work(d) || l->claiming || dispatch_is_due(l) ||
+		!dispatch_free_slots(l, h))
 		return false;
 	dispatch_take_slots(l, 1);
 	return true;
@@ -309,7 +273,7 @@ void dispatch_start(struct dispatch *d, const struct store_run *record)
 
 	if (!l)
 		return;
-	if (h && !d->flow->stopping)
+	if (h && !l->paused && !d->flow->stopping)
 		dispatch_start_claimed(l, h, record);
 	else
 		dispatch_put_back(l, record);
@@ -331,6 +295,20 @@ void dispatch_wake(struct dispatch *d, const char *hook)
 	l->woken = true;
 	l->next_due_usec = clock_steady_usec();
 	dispatch_pump(d);
+}
+
+void dispatch_pause(struct dispatch *d, const char *hook, bool paused)
+{
+	struct lane *l = dispatch_make_lane(d, hook);
+
+	if (!l)
+		return;
+	l->paused = paused;
+	dispatch_reckon(d);
+	if (!paused)
+		dispatch_wake(d, hook);
+	dispatch_pump(
+		d); /* the others have its share of the slots now, or not any more */
 }
 
 void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
@@ -370,10 +348,12 @@ int dispatch_new(struct dispatch **ret, struct flow *flow)
 	LIST_INIT(&d->tasks);
 	d->timer = evtimer_new(flow->base, on_timer, d);
 	if (!d->timer || map_init(&d->lanes_by_name) < 0 ||
-		workers_new(&d->workers, flow, on_workers_gone, d) < 0) {
+		workers_new(&d->workers, flow, on_workers_gone, d) < 0 ||
+		dispatch_remember(d) < 0) {
 		dispatch_free(d);
 		return -ENOMEM;
 	}
+	dispatch_reckon(d);
 	*ret = d;
 	return 0;
 }

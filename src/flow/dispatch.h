@@ -36,6 +36,15 @@ void dispatch_wake(struct dispatch *d, const char *hook);
 void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
 	void (*on_stopped)(void *arg), void *arg);
 unsigned dispatch_running(const struct dispatch *d);
+/* The store has it that this hook is paused, or not any more. Nothing of a paused one starts. */
+void dispatch_pause(struct dispatch *d, const char *hook, bool paused);
+
+struct dispatch_look { /* at one hook, for people */
+	unsigned running;
+	unsigned window; /* it is slowed down to so many at a time; 0: it is not */
+	bool paused;
+};
+struct dispatch_look dispatch_look(struct dispatch *d, const char *hook);
 
 /* The left-overs of a former life were ended: what waits may start. */
 void dispatch_on_swept(struct dispatch *d, unsigned n_ended);

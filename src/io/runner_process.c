@@ -7,6 +7,7 @@
 #include "io/runner_process.h"
 
 #include "io/runner_child.h"
+#include "io/runner_lean.h"
 #include "io/runner_trees.h"
 #include "io/runner_wire.h"
 
@@ -103,7 +104,7 @@ static int spawn(struct process *p, const struct wire_request *q, const int *fds
 	failure = &p->slots[e->slot];
 	*failure = (struct child_failure){0};
 	setup.leaf = e->leaf;
-	pid = fork();
+	pid = _Fork();
 	if (pid == 0)
 		child_become(&setup, failure);
 	if (pid < 0) {
@@ -159,6 +160,8 @@ static void take_requests(struct process *p)
 			on_kill(p, &q);
 		else if (q.kind == WIRE_SWEEP)
 			trees_sweep(&p->trees, q.run);
+		else if (q.kind == WIRE_PING)
+			report(p, &(struct wire_report){.kind = WIRE_PONG});
 	}
 }
 
@@ -307,6 +310,7 @@ _Noreturn void runner_process_main(
 		p.free_slots[p.n_free] = N_SLOTS - 1 - p.n_free;
 		p.n_free++;
 	}
+	runner_lean();
 	run(&p);
 	end(&p);
 }

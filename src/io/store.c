@@ -173,6 +173,8 @@ static int load(struct store *s, char **ret_error)
 	if (!r)
 		r = load_counts(s);
 	s->counts.seq = s->next_change - 1;
+	if (!r)
+		r = store_load_hooks(s);
 	s->counts.bytes = store_dir_bytes(s);
 	if (!r)
 		r = store_begin(s, true);
@@ -235,6 +237,7 @@ static void store_free(struct store *s)
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
 	store_changes_free(s->changes, s->n_changes);
+	store_free_hooks(s);
 	store_dir_close(s);
 	pthread_cond_destroy(&s->cond);
 	pthread_mutex_destroy(&s->mutex);

@@ -66,6 +66,13 @@ void store_watch(struct store *s, bool on);
 const char *store_name(const struct store *s);
 /* As of the last commit; any thread of the loop. */
 struct store_counts store_counts(const struct store *s);
+/* What was kept of hooks, as it was at open: names that are configured or not. */
+struct store_hook {
+	char *name;
+	int64_t started_usec; /* the last paced start, clock_steady_usec(); 0 = none */
+	bool paused;
+};
+const struct store_hook *store_hooks(const struct store *s, size_t *ret_n);
 /* How many runs of a former life store_open() put back. */
 uint64_t store_recovered(const struct store *s);
 /* False while it cannot commit (disk full, low, failed). Whether the writer moves at all is

@@ -1,8 +1,8 @@
 /*
  * The operations of the store and what they share; for its own files, on the writer
  * thread, within a transaction. 0: the operation is carried out, and what it came to
- * stands in its `result`. 1: there is more of it for the next batch. Negative errno: the
- * transaction is to be rolled back (-EIO: for good).
+ * stands in its `result`. Negative errno: the transaction is to be rolled back (-EIO: for
+ * good).
  */
 #ifndef IO_STORE_EXEC_H
 #define IO_STORE_EXEC_H
@@ -18,6 +18,8 @@ int store_exec_claim(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_settle(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_replay(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_discard(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_pause(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_letters(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_due(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_orphans(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_asks(struct store *s, struct store_op *op) MUST_CHECK;
@@ -50,6 +52,16 @@ struct store_new_run {
 };
 int store_add_run(struct store *s, const struct store_new_run *run,
 	uint64_t *ret_number) MUST_CHECK;
+/* A waiting or running run ends, or goes back to wait, without a process of its own to tell of.
+ * `reason` is borrowed. 0, or negative errno. */
+int store_end_run(struct store *s, uint64_t number, enum runstate state,
+	const char *reason) MUST_CHECK;
+/* A run that is done or dead runs again, a dead one is done: 0, 1 = its state forbids it. */
+int store_replay_run(struct store *s, uint64_t number, uint64_t *ret_number) MUST_CHECK;
+int store_discard_run(struct store *s, uint64_t number, const char *reason) MUST_CHECK;
+/* Does the run in this row fit, whose first columns are FILTER_COLUMNS? 1 or 0. */
+int store_run_fits(
+	struct store *s, const struct store_run_filter *f, sqlite3_stmt *row) MUST_CHECK;
 void store_count_run(struct store *s, enum runstate from, enum runstate to);
 /* A job's ask_at_usec changes. */
 void store_count_asking(struct store *s, int64_t from_usec, int64_t to_usec);
@@ -63,10 +75,26 @@ int store_mend_asks(struct store *s) MUST_CHECK;
 int store_note_change(struct store *s, uint64_t job, uint64_t run) MUST_CHECK;
 /* The numbers that deleted rows had are not given away again. */
 int store_keep_numbers(struct store *s) MUST_CHECK;
+/* As many of the job's as the budget buys, in rows and pages, which it is less then. */
 int store_drop_runs(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;
+int store_drop_callbacks(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;
+
+/* ---- store_hook.c ---- */
+int store_load_hooks(struct store *s) MUST_CHECK; /* for store_open() */
+void store_free_hooks(struct store *s);
+#define STORE_LABEL_SIZE 65 /* of the name of a source or a hook */
+/* The source behind `after` ("" for the first) that has runs of this hook in the queue, in the
+ * order of names: 1 and *ret, which may be `after` itself; 0 when there is none. */
+int store_next_source(struct store *s, const char *hook, const char *after,
+	char ret[static STORE_LABEL_SIZE]) MUST_CHECK;
+/* When the first run of this source in the queue is due, 0 when there is none. */
+int store_source_due(struct store *s, const char *hook, const char *source,
+	int64_t *ret_usec) MUST_CHECK;
 
 /* ---- store_record.c: rows become records. 1, 0 = no such row, negative errno ---- */
 enum { STORE_WITH_OUTPUT = 1, STORE_WITH_PAYLOAD = 2 };
+int store_read_letter(
+	struct store *s, uint64_t number, struct store_letter *ret) MUST_CHECK;
 int store_read_job(
 	struct store *s, uint64_t number, int with, struct store_job *ret) MUST_CHECK;
 int store_read_run(

@@ -63,6 +63,8 @@ struct store {
 	void (*on_changes)(void *arg, const struct store_change *changes, size_t n);
 	void *arg;
 	uint64_t recovered;
+	struct store_hook *hooks; /* as they were at open */
+	size_t n_hooks;
 	char name[STORE_NAME_SIZE];
 	int directory_fd, lock_fd;
 	char *directory;
@@ -77,7 +79,6 @@ struct store {
 	sqlite3_stmt *statements[STORE_SQL_MAX];
 	char failure[256];
 	struct store_list kept;    /* settles and claims that the disk did not take yet */
-	struct store_list again;   /* not done in one batch */
 	struct store_list left;    /* taken, but the batch was heavy before their turn */
 	struct store_counts ahead; /* as of the transaction that is open */
 	uint64_t next_job, next_callback, next_run, next_change;

@@ -1,6 +1,6 @@
 /*
- * The life of runs: made, claimed, settled, replayed, discarded, orphaned, recovered.
- * Nobody else writes a run's state; every move is checked against the table of
+ * The life of runs: made, settled, replayed, discarded, orphaned, recovered; how they are
+ * claimed is store_claim.c's. Nobody else writes a run's state; every move is checked against the table of
  * runstate_allowed(), counted and noted as a change.
  *
  * Due times are of clock_steady_usec(): they do not move with a wall clock that is set.
@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 
 /* Runs that orphans may end in one batch: it stays short. */
 #define DEATHS_MAX 500
@@ -109,12 +108,32 @@ static int is_in_chain(struct store *s, const char *hook, const struct row *dead
 	return 0;
 }
 
+/* Does this hook ask for deaths of other sources only? 1 or 0. */
+static int is_deaf_to(
+	struct store *s, const struct store_wish *wish, const struct row *dead)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	if (!wish->n_sources)
+		return 0;
+	int r = STORE_ROW(s, SQL_JOB_SOURCE, &row, ARG_INT(dead->job));
+	if (r <= 0)
+		return r ? r : store_broken(s, "a run without its job");
+	struct bytes source = store_sql_peek(row, 0);
+	for (size_t i = 0; i < wish->n_sources; i++)
+		if (bytes_equal(source, bytes_of(wish->sources[i])))
+			return 0;
+	return 1;
+}
+
 static int make_dead_letters(
 	struct store *s, const struct row *dead, struct store_wish *wishes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint64_t number = 0;
-		int r = is_in_chain(s, wishes[i].hook, dead);
+		int r = is_deaf_to(s, &wishes[i], dead);
+		if (!r)
+			r = is_in_chain(s, wishes[i].hook, dead);
 		if (r < 0)
 			return r;
 		if (r)
@@ -135,6 +154,21 @@ static int make_dead_letters(
 	return 0;
 }
 
+/* The oldest run that stands behind others of this job is looked at again: who claims it finds
+ * out whether it still has to wait. So one that stands behind never outlasts the others. */
+static int step_up(struct store *s, const struct row *row)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *found = NULL;
+
+	int r = STORE_ROW(s, SQL_RUNS_BEHIND_IN_JOB, &found, ARG_TEXT(row->hook),
+		ARG_INT(row->job));
+	if (r <= 0)
+		return r;
+	uint64_t number = store_sql_number(found, 0);
+	store_sql_resetp(&found);
+	return STORE_RUN(s, SQL_RUN_BEHIND, ARG_INT(number), ARG_INT(0));
+}
+
 /* The one place where a run that exists leaves its state other than by a claim. */
 static int settle(struct store *s, const struct row *row, const struct store_settle *to)
 {
@@ -148,7 +182,8 @@ static int settle(struct store *s, const struct row *row, const struct store_set
 	if (r)
 		return r;
 	store_count_run(s, row->state, to->state);
-	return store_note_change(s, row->job, row->number);
+	r = store_note_change(s, row->job, row->number);
+	return r ? r : step_up(s, row);
 }
 
 /* A run ends without a process of its own to tell of. */
@@ -166,6 +201,18 @@ static int end_without_process(
 	};
 
 	return settle(s, row, &to);
+}
+
+int store_end_run(
+	struct store *s, uint64_t number, enum runstate state, const char *reason)
+{
+	CLEANUP(row_fini) struct row row = {.number = 0};
+
+	int r = read_row(s, number, &row);
+	if (r < 0)
+		return r;
+	return r ? end_without_process(s, &row, state, reason)
+		 : store_broken(s, "an index without its run");
 }
 
 int store_exec_settle(struct store *s, struct store_op *op)
@@ -198,106 +245,15 @@ int store_exec_settle(struct store *s, struct store_op *op)
 	return make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
 }
 
-struct due {
-	uint64_t number, job;
-};
-
-/* `which`: SQL_RUNS_DUE until `usec`, or SQL_RUNS_BEYOND it. 1 and the first run of them, 0
- * when there is none. */
-static int first_run(struct store *s, enum store_sql which, const char *hook,
-	int64_t usec, struct due *ret)
+int store_replay_run(struct store *s, uint64_t number, uint64_t *ret_number)
 {
-	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-
-	int r = STORE_ROW(s, which, &row, ARG_TEXT(hook), ARG_INT(usec));
-	if (r == 1)
-		*ret = (struct due){
-			.number = store_sql_number(row, 0),
-			.job = store_sql_number(row, 1),
-		};
-	return r;
-}
-
-/* 1 and the run to claim next, 0 when none is due. */
-static int first_due(struct store *s, const struct store_claim *o, struct due *ret)
-{
-	int r = first_run(s, SQL_RUNS_DUE, o->hook, o->now_usec, ret);
-
-	if (r || !o->latest_usec)
-		return r;
-	return first_run(s, SQL_RUNS_BEYOND, o->hook, o->latest_usec, ret);
-}
-
-static int claim_one(struct store *s, struct store_claim *o, const struct due *due)
-{
-	assert(runstate_allowed(RUN_WAITING, RUN_RUNNING));
-	int r = STORE_RUN(s, SQL_RUN_CLAIM, ARG_INT(due->number), ARG_INT(RUN_RUNNING),
-		ARG_INT(s->now_usec));
-	if (r)
-		return r;
-	r = store_read_run(s, due->number, STORE_WITH_PAYLOAD, &o->runs[o->n_runs]);
-	if (r <= 0)
-		return r ? r : store_broken(s, "a run without its job or callback");
-	o->n_runs++;
-	store_count_run(s, RUN_WAITING, RUN_RUNNING);
-	return store_note_change(s, due->job, due->number);
-}
-
-static int next_due(struct store *s, struct store_claim *o)
-{
-	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-	struct due due;
-
-	int r = STORE_ROW(s, SQL_RUNS_FIRST_DUE, &row, ARG_TEXT(o->hook));
-	o->next_due_usec = r == 1 ? sqlite3_column_int64(row, 0) : 0;
-	if (r < 0 || !o->latest_usec || o->next_due_usec <= o->now_usec)
-		return r < 0 ? r : 0;
-	/* One that counts as due now stands last in the order of due times. */
-	r = first_run(s, SQL_RUNS_BEYOND, o->hook, o->latest_usec, &due);
-	if (r == 1)
-		o->next_due_usec = o->now_usec;
-	return r < 0 ? r : 0;
-}
-
-int store_exec_claim(struct store *s, struct store_op *op)
-{
-	struct store_claim *o = container_of(op, struct store_claim, op);
-	struct due due = {0};
-
-	o->next_due_usec = 0;
-	o->runs = o->limit ? calloc(o->limit, sizeof(*o->runs)) : NULL;
-	if (o->limit && !o->runs)
-		return -ENOMEM;
-	while (o->n_runs < o->limit) {
-		int r = first_due(s, o, &due);
-		if (r == 1)
-			r = claim_one(s, o, &due);
-		else if (r == 0)
-			break;
-		if (r < 0)
-			return r;
-	}
-	return next_due(s, o);
-}
-
-int store_exec_replay(struct store *s, struct store_op *op)
-{
-	struct store_replay *o = container_of(op, struct store_replay, op);
 	CLEANUP(row_fini) struct row row = {.number = 0};
-	uint64_t number = 0;
 
-	o->new_run[0] = o->hook[0] = '\0';
-	int r = read_row(s, store_run_number(s, o->run), &row);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		op->result = -ENOENT;
-		return 0;
-	}
-	if (row.state != RUN_DONE && row.state != RUN_DEAD) {
-		op->result = -EBUSY;
-		return 0;
-	}
+	int r = read_row(s, number, &row);
+	if (r <= 0)
+		return r ? r : store_broken(s, "a run that was there is not");
+	if (row.state != RUN_DONE && row.state != RUN_DEAD)
+		return 1;
 	struct store_new_run run = {
 		.job = row.job,
 		.callback = row.callback,
@@ -307,69 +263,81 @@ int store_exec_replay(struct store *s, struct store_op *op)
 		.status = row.status,
 		.outcome = row.outcome,
 	};
-	r = store_add_run(s, &run, &number);
+	return store_add_run(s, &run, ret_number);
+}
+
+/* All else stays as its last attempt left it. */
+int store_discard_run(struct store *s, uint64_t number, const char *reason)
+{
+	CLEANUP(row_fini) struct row row = {.number = 0};
+
+	int r = read_row(s, number, &row);
+	if (r <= 0)
+		return r ? r : store_broken(s, "a run that was there is not");
+	if (row.state != RUN_DEAD)
+		return 1;
+	assert(runstate_allowed(RUN_DEAD, RUN_DONE));
+	r = STORE_RUN(
+		s, SQL_RUN_DISCARD, ARG_INT(number), ARG_INT(RUN_DONE), ARG_TEXT(reason));
 	if (r)
 		return r;
-	store_run_id(s, number, o->new_run);
-	snprintf(o->hook, sizeof(o->hook), "%s", row.hook);
+	store_count_run(s, RUN_DEAD, RUN_DONE);
+	return store_note_change(s, row.job, number);
+}
+
+static int bury(struct store *s, struct store_orphans *o, uint64_t number)
+{
+	CLEANUP(row_fini) struct row row = {.number = 0};
+
+	int r = read_row(s, number, &row);
+	if (r == 1)
+		r = store_read_letter(s, number, &o->died[o->n_died]);
+	if (r <= 0)
+		return r ? r : store_broken(s, "a run without its job");
+	r = end_without_process(s, &row, RUN_DEAD, "no such hook");
+	if (!r)
+		r = make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
+	o->n_died += !r;
+	return r;
+}
+
+/* 1 and a waiting run of the hook, 0 when there is none. */
+static int any_of(struct store *s, const char *hook, uint64_t *ret_number)
+{
+	static const enum store_sql both[] = {SQL_RUNS_OF_HOOK, SQL_RUNS_BEHIND};
+
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+		int r = STORE_ROW(s, both[i], &row, ARG_TEXT(hook), ARG_INT(1));
+		if (r == 1)
+			*ret_number = store_sql_number(row, 0);
+		if (r)
+			return r;
+	}
 	return 0;
 }
 
-int store_exec_discard(struct store *s, struct store_op *op)
-{
-	struct store_discard *o = container_of(op, struct store_discard, op);
-	CLEANUP(store_run_fini) struct store_run held = {.number = 0};
-
-	int r = store_read_run(s, store_run_number(s, o->run), STORE_WITH_OUTPUT, &held);
-	if (r < 0)
-		return r;
-	if (r == 0 || held.state != RUN_DEAD) {
-		op->result = r ? -EBUSY : -ENOENT;
-		return 0;
-	}
-	CLEANUP(row_fini) struct row row = {.number = 0};
-	r = read_row(s, held.number, &row);
-	if (r < 0)
-		return r;
-	/* All else stays as its last attempt left it. */
-	struct store_settle to = {
-		.state = RUN_DONE,
-		.due_usec = held.due_usec,
-		.started_usec = held.started_usec,
-		.finished_usec = held.finished_usec,
-		.exit_status = held.exit_status,
-		.signal = held.signal,
-		.reason = o->reason,
-		.truncated = held.truncated,
-		.stdout_tail = held.stdout_tail,
-		.stderr_tail = held.stderr_tail,
-	};
-	return settle(s, &row, &to);
-}
-
-/* 1 while there are more: the rest comes in the next batch. */
 int store_exec_orphans(struct store *s, struct store_op *op)
 {
 	struct store_orphans *o = container_of(op, struct store_orphans, op);
-	struct due due = {0};
+	uint64_t number = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < o->n_dead_wishes && !o->n_committed; i++)
+	for (size_t i = 0; i < o->n_dead_wishes; i++)
 		o->dead_wishes[i].run = 0;
-	for (int i = 0; i < DEATHS_MAX; i++) {
-		int r = first_run(s, SQL_RUNS_DUE, o->hook, INT64_MAX, &due);
+	o->n_died = 0;
+	o->more = false;
+	o->died = calloc(DEATHS_MAX, sizeof(*o->died));
+	if (!o->died)
+		return -ENOMEM;
+	while (!r && o->n_died < DEATHS_MAX) {
+		r = any_of(s, o->hook, &number);
 		if (r <= 0)
 			return r;
-		CLEANUP(row_fini) struct row row = {.number = 0};
-		r = read_row(s, due.number, &row);
-		if (r == 1)
-			r = end_without_process(s, &row, RUN_DEAD, "no such hook");
-		if (!r)
-			r = make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
-		if (r)
-			return r;
-		o->n_died++;
+		r = bury(s, o, number);
 	}
-	return 1;
+	o->more = !r;
+	return r;
 }
 
 int store_recover(struct store *s)
@@ -392,33 +360,6 @@ int store_recover(struct store *s)
 		if (r)
 			return r;
 	}
-}
-
-int store_exec_due(struct store *s, struct store_op *op)
-{
-	struct store_due *o = container_of(op, struct store_due, op);
-	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-	size_t room = 0;
-
-	int r = store_sql_row(s, SQL_RUNS_BY_HOOK, &row, NULL, 0);
-	for (; r == 1; r = store_sql_next(s, row)) {
-		bool failed = false;
-		if (o->n_hooks == room) {
-			room = room ? room * 2 : 16;
-			void *more = reallocarray(o->hooks, room, sizeof(*o->hooks));
-			if (!more)
-				return -ENOMEM;
-			o->hooks = more;
-		}
-		o->hooks[o->n_hooks++] = (struct store_due_hook){
-			.hook = store_sql_text(row, 0, &failed),
-			.waiting = store_sql_number(row, 1),
-			.next_due_usec = sqlite3_column_int64(row, 2),
-		};
-		if (failed)
-			return -ENOMEM;
-	}
-	return r;
 }
 
 int store_drop_runs(struct store *s, uint64_t job, size_t *budget)

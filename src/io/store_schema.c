@@ -74,6 +74,25 @@ const char *const store_schema_steps[] = {
 	"CREATE INDEX job_ask ON job (source, (" STORE_LANE_SQL "), ask_at) "
 	"WHERE ask_at > 0;"
 	"CREATE INDEX job_ask_from ON job (source, ask_from) WHERE ask_at > 0;",
+	/*
+	 * A claim takes turns over the sources of a hook, so the queue is in their order; a
+	 * run that stands behind another of its job (Serialize=yes) is out of it meanwhile.
+	 * Of what is over no source is needed. hook.started is the last start, in the clock
+	 * of due times, kept for those hooks alone whose pace depends on it.
+	 */
+	"ALTER TABLE run ADD COLUMN source TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE run ADD COLUMN behind INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE run INDEXED BY run_open SET source = "
+	"(SELECT source FROM job WHERE job.number = run.job) WHERE state <> 3;"
+	"DROP INDEX run_waiting;"
+	"CREATE INDEX run_waiting ON run (hook, source, due) "
+	"WHERE state = 1 AND behind = 0;"
+	"CREATE INDEX run_behind ON run (hook, job) WHERE state = 1 AND behind = 1;"
+	"CREATE TABLE hook (name TEXT PRIMARY KEY, paused INTEGER NOT NULL, "
+	"started INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+
+	/* Was this one replayed? */
+	"CREATE INDEX run_replay ON run (replay_of) WHERE replay_of <> 0;",
 };
 const int store_schema_newest = ARRAY_SIZE(store_schema_steps);
 

@@ -12,7 +12,12 @@
 #define RUN_COLUMNS                                                                      \
 	"r.number, r.hook, j.source, j.id, r.status, r.outcome, r.state, r.attempt, "    \
 	"r.due, r.started, r.finished, r.exit_status, r.signal, r.reason, r.truncated, " \
-	"c.test, r.replay_of, c.received, c.fields, r.callback"
+	"c.test, r.replay_of, c.received, c.fields, r.callback, r.dead_of, "             \
+	"(SELECT max(number) FROM run INDEXED BY run_replay "                            \
+	"WHERE replay_of = r.number AND replay_of <> 0)"
+/* What store_run_fits() looks at; and what a row weighs. None of it lies behind the output. */
+#define FILTER_COLUMNS "number, state, hook, job, due, started, finished"
+#define SIZE_COLUMN    "coalesce(length(stdout), 0) + coalesce(length(stderr), 0)"
 /* "Not NULL" alone does not read the payload. */
 #define JOB_COLUMNS                                                                      \
 	"j.number, j.source, j.id, j.status, j.outcome, j.received, j.updated, "         \
@@ -75,6 +80,7 @@ static const char *const texts[STORE_SQL_MAX] = {
 	[SQL_JOB_GET] = "SELECT " JOB_COLUMNS ", c.payload FROM job j "
 			"LEFT JOIN callback c ON c.number = j.callback "
 			"WHERE j.number = ?1",
+	[SQL_JOB_SOURCE] = "SELECT source FROM job WHERE number = ?1",
 	[SQL_JOB_DROP] = "DELETE FROM job WHERE number = ?1",
 	[SQL_JOBS_BY_ID] = "SELECT number FROM job INDEXED BY job_key WHERE id = ?1 "
 			   "AND (?2 IS NULL OR source = ?2)",
@@ -119,22 +125,29 @@ static const char *const texts[STORE_SQL_MAX] = {
 
 	[SQL_RUN_ADD] =
 		"INSERT INTO run (number, job, callback, hook, state, attempt, due, "
-		"started, replay_of, dead_of, outcome, status) VALUES "
-		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		"started, replay_of, dead_of, outcome, status, source) VALUES "
+		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, "
+		"(SELECT source FROM job WHERE number = ?2))",
 	[SQL_RUN_GET] = "SELECT " RUN_COLUMNS " FROM run r CROSS JOIN job j CROSS JOIN "
 			"callback c WHERE r.number = ?1 AND j.number = r.job "
 			"AND c.number = r.callback",
+	[SQL_RUN_LETTER] = "SELECT r.hook, j.source, j.id FROM run r CROSS JOIN job j "
+			   "WHERE r.number = ?1 AND j.number = r.job",
+	[SQL_RUN_REPLAYED] = "SELECT 1 FROM run INDEXED BY run_replay "
+			     "WHERE replay_of = ?1 AND replay_of <> 0",
+	[SQL_RUN_DISCARD] = "UPDATE run SET state = ?2, reason = ?3 WHERE number = ?1",
 	[SQL_RUN_OUTPUT] = "SELECT stdout, stderr FROM run WHERE number = ?1",
 	[SQL_RUN_STATE] = "SELECT state, attempt, job, callback, hook, outcome, status, "
 			  "dead_of, started FROM run WHERE number = ?1",
 	[SQL_RUN_CLAIM] =
 		"UPDATE run SET state = ?2, attempt = attempt + 1, started = ?3, "
 		"finished = 0, exit_status = -1, signal = -1, reason = NULL, "
-		"truncated = 0, stdout = NULL, stderr = NULL WHERE number = ?1",
+		"truncated = 0, stdout = NULL, stderr = NULL, behind = 0 "
+		"WHERE number = ?1",
 	[SQL_RUN_SETTLE] = "UPDATE run SET state = ?2, due = ?3, started = ?4, "
 			   "finished = ?5, exit_status = ?6, signal = ?7, reason = ?8, "
 			   "truncated = ?9, stdout = ?10, stderr = ?11, "
-			   "attempt = attempt - ?12 WHERE number = ?1",
+			   "attempt = attempt - ?12, behind = 0 WHERE number = ?1",
 	[SQL_RUN_FOR_WORD] = "SELECT 1 FROM run INDEXED BY run_job WHERE job = ?1 "
 			     "AND hook = ?2 AND outcome = ?3 "
 			     "AND status IS ?4 COLLATE NOCASE "
@@ -143,25 +156,61 @@ static const char *const texts[STORE_SQL_MAX] = {
 				"AND hook = ?2 AND outcome = ?3 "
 				"AND replay_of = 0 AND dead_of = 0",
 	[SQL_RUN_DROP] = "DELETE FROM run WHERE number = ?1",
-	/* 1 is RUN_WAITING, 3 RUN_DONE. */
+	/* 1 is RUN_WAITING, 2 RUN_RUNNING, 3 RUN_DONE. */
 	[SQL_RUNS_DUE] = "SELECT number, job FROM run INDEXED BY run_waiting "
-			 "WHERE state = 1 AND hook = ?1 AND due <= ?2 ORDER BY due",
-	[SQL_RUNS_BEYOND] = "SELECT number, job FROM run INDEXED BY run_waiting "
-			    "WHERE state = 1 AND hook = ?1 AND due > ?2 ORDER BY due",
-	[SQL_RUNS_FIRST_DUE] = "SELECT due FROM run INDEXED BY run_waiting "
-			       "WHERE state = 1 AND hook = ?1 ORDER BY due LIMIT 1",
-	[SQL_RUNS_BY_HOOK] = "SELECT hook, count(*), min(due) FROM run "
-			     "INDEXED BY run_waiting WHERE state = 1 GROUP BY hook",
-	[SQL_RUNS_IN_STATE] = "SELECT number, state, hook FROM run INDEXED BY run_open "
+			 "WHERE state = 1 AND behind = 0 AND hook = ?1 AND source = ?2 "
+			 "AND due <= ?3 ORDER BY due",
+	[SQL_RUNS_BEYOND] =
+		"SELECT number, job FROM run INDEXED BY run_waiting "
+		"WHERE state = 1 AND behind = 0 AND hook = ?1 AND source = ?2 "
+		"AND due > ?3 ORDER BY due",
+	[SQL_RUNS_FIRST_DUE] =
+		"SELECT due FROM run INDEXED BY run_waiting WHERE state = 1 "
+		"AND behind = 0 AND hook = ?1 AND source = ?2 "
+		"ORDER BY due LIMIT 1",
+	[SQL_RUNS_NEXT_SOURCE] = "SELECT source FROM run INDEXED BY run_waiting "
+				 "WHERE state = 1 AND behind = 0 AND hook = ?1 "
+				 "AND source > ?2 ORDER BY source LIMIT 1",
+	[SQL_RUNS_NEXT_HOOK] = "SELECT hook FROM run INDEXED BY run_waiting "
+			       "WHERE state = 1 AND behind = 0 AND hook > ?1 "
+			       "ORDER BY hook LIMIT 1",
+	[SQL_RUNS_OF_HOOK] = "SELECT number, callback FROM run INDEXED BY run_waiting "
+			     "WHERE state = 1 AND behind = 0 AND hook = ?1 LIMIT ?2",
+	[SQL_RUNS_BEHIND] = "SELECT number, callback FROM run INDEXED BY run_behind "
+			    "WHERE state = 1 AND behind = 1 AND hook = ?1 LIMIT ?2",
+	[SQL_RUNS_BEHIND_IN_JOB] = "SELECT number FROM run INDEXED BY run_behind "
+				   "WHERE state = 1 AND behind = 1 AND hook = ?1 "
+				   "AND job = ?2 ORDER BY number LIMIT 1",
+	[SQL_RUNS_NEXT_BEHIND] = "SELECT hook FROM run INDEXED BY run_behind "
+				 "WHERE state = 1 AND behind = 1 AND hook > ?1 "
+				 "ORDER BY hook LIMIT 1",
+	[SQL_RUN_BEHIND] = "UPDATE run SET behind = ?2 WHERE number = ?1",
+	[SQL_RUN_ELDER] = "SELECT 1 FROM run INDEXED BY run_job WHERE job = ?1 "
+			  "AND hook = ?2 AND number <> ?3 "
+			  "AND (state = 2 OR (state = 1 AND number < ?3)) LIMIT 1",
+	[SQL_RUNS_IN_STATE] = "SELECT " FILTER_COLUMNS " FROM run INDEXED BY run_open "
 			      "WHERE state <> 3 AND state = ?1 AND number < ?2 "
 			      "ORDER BY number DESC",
 	[SQL_RUNS_OF_JOB] = "SELECT number FROM run INDEXED BY run_job WHERE job = ?1 "
 			    "ORDER BY number DESC LIMIT ?2",
-	[SQL_RUNS_SIZES] = "SELECT number, state, finished, "
-			   "coalesce(length(stdout), 0) + coalesce(length(stderr), 0) "
-			   "FROM run INDEXED BY run_job WHERE job = ?1",
-	[SQL_RUNS_DOWN] = "SELECT number, state, hook FROM run WHERE number < ?1 "
+	[SQL_RUNS_SIZES] = "SELECT number, state, finished, " SIZE_COLUMN
+			   " FROM run INDEXED BY run_job WHERE job = ?1",
+	[SQL_RUNS_DOWN] = "SELECT " FILTER_COLUMNS " FROM run WHERE number < ?1 "
 			  "ORDER BY number DESC",
+	[SQL_RUNS_UP_IN_STATE] =
+		"SELECT " FILTER_COLUMNS ", " SIZE_COLUMN " FROM run INDEXED BY run_open "
+		"WHERE state <> 3 AND state = ?1 AND number > ?2 AND number <= ?3 "
+		"ORDER BY number",
+	[SQL_RUNS_UP] = "SELECT " FILTER_COLUMNS ", " SIZE_COLUMN " FROM run "
+			"WHERE number > ?2 AND number <= ?3 ORDER BY number",
+
+	[SQL_HOOKS] = "SELECT name, paused, started FROM hook ORDER BY name",
+	[SQL_HOOK_PAUSED] = "SELECT paused FROM hook WHERE name = ?1",
+	[SQL_HOOK_PAUSE] = "INSERT INTO hook (name, paused, started) VALUES (?1, ?2, 0) "
+			   "ON CONFLICT (name) DO UPDATE SET paused = excluded.paused",
+	[SQL_HOOK_STARTED] =
+		"INSERT INTO hook (name, paused, started) VALUES (?1, 0, ?2) "
+		"ON CONFLICT (name) DO UPDATE SET started = excluded.started",
 
 	[SQL_TOKEN_GET] = "SELECT source, id FROM token WHERE hash = ?1",
 	[SQL_TOKEN_ADD] = "INSERT INTO token (hash, source, created) VALUES (?1, ?2, ?3)",

@@ -2,6 +2,7 @@
 #include "rules/config_build.h"
 
 #include "rules/content.h"
+#include "rules/rate.h"
 
 #include "base/text.h"
 
@@ -167,6 +168,13 @@ static int convert_number(struct convert *c, const struct setting_value *v)
 	return 0;
 }
 
+static void convert_rate(struct convert *c, const struct setting_value *v)
+{
+	const char *reason = NULL;
+	if (rate_parse(v->text, c->at, &reason) != 0)
+		config_refuse(c, v, "%s", reason);
+}
+
 static int convert_choice(struct convert *c, const struct setting_value *v)
 {
 	struct text wanted = TEXT_EMPTY;
@@ -237,6 +245,7 @@ int config_value_convert(struct convert *c)
 	case KEY_BYTES: return convert_bytes(c, v);
 	case KEY_COUNT:
 	case KEY_NUMBER: return convert_number(c, v);
+	case KEY_RATE: convert_rate(c, v); return 0;
 	case KEY_CHOICE: return convert_choice(c, v);
 	case KEY_PLACE: return convert_place(c, v);
 	default: return convert_text(c, v);

@@ -7,6 +7,7 @@
 
 #include "rules/field.h"
 #include "rules/outcome.h"
+#include "rules/rate.h"
 #include "rules/source.h"
 
 #include <stdint.h>
@@ -49,9 +50,11 @@ struct hook {
 	uint64_t retry_delay_usec, retry_delay_max_usec;
 	unsigned char success_status[32], permanent_status[32]; /* bit sets of 0…255 */
 	enum hook_mode mode;
+	bool serialize;
+	uint64_t min_interval_usec; /* 0: none */
+	struct rate rate;
 	unsigned batch_max; /* of Mode=batch: callbacks a process */
 	char *socket;       /* of Mode=socket: its path */
-	/* serialize, min_interval, rate_limit: with the hooks issue */
 };
 
 /* "CALLBACK_ID" */

@@ -34,6 +34,7 @@ enum key_type {
 	KEY_BYTES,    /* uint64_t */
 	KEY_COUNT,    /* uint64_t */
 	KEY_NUMBER,   /* unsigned */
+	KEY_RATE,     /* struct rate */
 	KEY_CHOICE,   /* int or enum: the place of the word in .choices */
 	KEY_VERIFY,   /* unsigned: set of enum verify_scheme */
 	KEY_ADDRESS,  /* struct words: where to listen, one a line */

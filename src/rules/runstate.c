@@ -10,7 +10,7 @@
 
 static const bool allowed[RUN_STATE_MAX][RUN_STATE_MAX] = {
 	[RUN_NONE] = {[RUN_WAITING] = true, [RUN_RUNNING] = true},
-	[RUN_WAITING] = {[RUN_RUNNING] = true, [RUN_DEAD] = true},
+	[RUN_WAITING] = {[RUN_RUNNING] = true, [RUN_DONE] = true, [RUN_DEAD] = true},
 	[RUN_RUNNING] = {[RUN_WAITING] = true, [RUN_DONE] = true, [RUN_DEAD] = true},
 	[RUN_DEAD] = {[RUN_DONE] = true},
 };

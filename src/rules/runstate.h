@@ -4,8 +4,9 @@
  *   waiting ──claim──► running ──exit 0──► done ──┐
  *      ▲  │               │ failed, tries left    ├─ replay makes a new run
  *      │  │               ├──────► waiting        │
- *      │  └─ hook gone ─► dead ◄── no tries left ─┘
- *                        └──discarded──► done
+ *      │  ├─ hook gone ─► dead ◄── no tries left ─┘
+ *      │  │               └──discarded──► done
+ *         └─ merged into another (MinInterval=) ─► done
  */
 #ifndef RULES_RUNSTATE_H
 #define RULES_RUNSTATE_H

@@ -68,7 +68,7 @@ static void test_runs(void **state)
 	static const char *const allowed[RUN_STATE_MAX] = {
 		/* none, waiting, running, done, dead */
 		[RUN_NONE] = "-WR--",
-		[RUN_WAITING] = "--R-D",
+		[RUN_WAITING] = "--ROD",
 		[RUN_RUNNING] = "-W-OD",
 		[RUN_DONE] = "-----",
 		[RUN_DEAD] = "---O-",

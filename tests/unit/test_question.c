@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "base/pace.h"
+#include "base/bucket.h"
 #include "base/random.h"
 #include "rules/question.h"
 
@@ -144,27 +144,27 @@ static void test_pace(void **state)
 {
 	const uint64_t each = 50000, burst = 5;
 	uint64_t now = 1000 * USEC_PER_SEC, n = 0;
-	struct pace p = {0};
+	struct bucket p = {0};
 
 	(void)state;
-	assert_int_equal(pace_free(&p, each, burst, now), 5);
-	pace_take(&p, each, 3, now);
-	assert_int_equal(pace_free(&p, each, burst, now), 2);
-	assert_true(pace_next_usec(&p, each, burst) <= now);
-	pace_take(&p, each, 2, now);
-	assert_int_equal(pace_free(&p, each, burst, now), 0);
-	assert_int_equal(pace_next_usec(&p, each, burst), now + each);
-	assert_int_equal(pace_free(&p, each, burst, now + each - 1), 0);
-	assert_int_equal(pace_free(&p, each, burst, now + each), 1);
+	assert_int_equal(bucket_level(&p, each, burst, now), 5);
+	bucket_take(&p, each, 3, now);
+	assert_int_equal(bucket_level(&p, each, burst, now), 2);
+	assert_true(bucket_next_usec(&p, each, burst) <= now);
+	bucket_take(&p, each, 2, now);
+	assert_int_equal(bucket_level(&p, each, burst, now), 0);
+	assert_int_equal(bucket_next_usec(&p, each, burst), now + each);
+	assert_int_equal(bucket_level(&p, each, burst, now + each - 1), 0);
+	assert_int_equal(bucket_level(&p, each, burst, now + each), 1);
 	/* Whoever takes all that there is gets the pace, and no more. */
 	for (uint64_t t = now; t < now + 10 * USEC_PER_SEC; t += 777) {
-		uint64_t free = pace_free(&p, each, burst, t);
-		pace_take(&p, each, free, t);
+		uint64_t free = bucket_level(&p, each, burst, t);
+		bucket_take(&p, each, free, t);
 		n += free;
 	}
 	assert_true(n >= 198 && n <= 200);
 	now += 60 * USEC_PER_SEC;
-	assert_int_equal(pace_free(&p, each, burst, now), 5);
+	assert_int_equal(bucket_level(&p, each, burst, now), 5);
 }
 
 int main(void)
