@@ -15,7 +15,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define SIGNING (VERIFY_HMAC | VERIFY_STANDARD_WEBHOOKS | VERIFY_TWILIO)
+#define SIGNING                                                                    \
+	(VERIFY_HMAC | VERIFY_STANDARD_WEBHOOKS | VERIFY_TWILIO | VERIFY_ED25519 | \
+		VERIFY_HTTP_SIGNATURE)
 
 struct diagnosis {
 	const struct config *config;
@@ -98,8 +100,8 @@ static int guess_newline(struct diagnosis *d, const struct message *m)
 
 static bool signs_url(const struct source *s)
 {
-	return (s->verify & VERIFY_TWILIO) ||
-	       ((s->verify & VERIFY_HMAC) && s->signature.content &&
+	return (s->verify & (VERIFY_TWILIO | VERIFY_HTTP_SIGNATURE)) ||
+	       ((s->verify & (VERIFY_HMAC | VERIFY_ED25519)) && s->signature.content &&
 		       (content_parts(s->signature.content) & CONTENT_URL));
 }
 
@@ -176,6 +178,10 @@ static int judge(struct diagnosis *d)
 		trace_say(&d->trace, TRACE_NOTE,
 			"the token has the form of an upload's own; whether it is one "
 			"only the store knows, and it is not asked here");
+	if (d->result.verdict == VERIFY_NEEDS_KEYS)
+		trace_say(&d->trace, TRACE_NOTE,
+			"everything but the signature can be judged without the keys, "
+			"and they are not fetched for this question");
 	return d->result.verdict == VERIFY_REFUSED ? explain_refusal(d) : 0;
 }
 

@@ -157,8 +157,9 @@ static int convert_secrets(struct convert *c)
 	size_t *n_secrets = (size_t *)(secrets + 1);
 	bool api_keys = c->key->type == KEY_API_KEYS;
 	/* Verify= stands before SecretFile= in the table, and so is known. */
-	unsigned verify =
-		api_keys ? 0 : container_of(secrets, struct source, secrets)->verify;
+	unsigned verify = api_keys
+				  ? 0
+				  : container_of(secrets, struct source, secrets)->verify;
 	int r = 0;
 	for (size_t i = 0; r >= 0 && i < c->setting->size; i++) {
 		const struct setting_value *v = &c->setting->values[i];

@@ -76,8 +76,7 @@ static EVP_PKEY *read_rsa(const json_t *jwk)
 	EVP_PKEY *key = NULL;
 
 	/* An even exponent has no inverse; with 1 the signature would be the message. */
-	if (n_size <= 0 || e_size <= 0 || !(e[e_size - 1] & 1) ||
-		(e_size == 1 && e[0] == 1))
+	if (n_size <= 0 || e_size <= 0 || !(e[e_size - 1] & 1))
 		return NULL;
 	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
 	BIGNUM *modulus = BN_bin2bn(n, (int)n_size, NULL);

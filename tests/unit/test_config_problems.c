@@ -178,7 +178,8 @@ static const struct complaint errors[] = {
 	{"[Source a]\nVerify=twilio\nSecretFile=s\n",
 		"f:2: Verify=twilio needs PublicURL="},
 	{"[Source a]\nVerify=standard-webhooks\nSecretFile=pair\n",
-		"f:3: SecretFile=pair: Verify=standard-webhooks wants whsec_ or whpk_ and base64"},
+		"f:3: SecretFile=pair: Verify=standard-webhooks wants whsec_ or whpk_ "
+		"and base64"},
 	{"[Source a]\nVerify=standard-webhooks\nSecretFile=prefix\n",
 		"SecretFile=prefix: Verify=standard-webhooks wants"},
 	/* Beside another scheme one key is enough, and none is too few. */

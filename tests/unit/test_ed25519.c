@@ -224,6 +224,19 @@ static void test_standard_webhooks(void **state)
 	t.secrets[0].keys->keys[0].webhook = false;
 	assert_int_equal(ask(&t), VERIFY_REFUSED);
 	end_standard(&t);
+	/* Nor does such a key beside a whpk_ one sign for it. */
+	begin_standard(&t, VERIFY_STANDARD_WEBHOOKS, "webhook");
+	add_keys(&t, set_of_key(key));
+	unsigned char signature[SIGNATURE_MAX];
+	size_t size = sign_raw(key, NULL, HOW_PLAIN,
+		bytes_of(
+			"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}"),
+		signature);
+	CLEANUP(freep) char *encoded = codec_base64_encode(signature, size);
+	CLEANUP(freep) char *list = text_format("v1a,%s", encoded);
+	t.headers[2].value = bytes_of(list);
+	expect_refused(&t, "a key of another kind", "none of 1 public key", false);
+	end_standard(&t);
 	/* A shared secret beside it: either suffices. */
 	begin_standard(&t, VERIFY_STANDARD_WEBHOOKS, "webhook");
 	unsigned char raw[32];
