@@ -37,9 +37,11 @@ static const char *shown_url(const struct place *p)
 	return log_escape(shown);
 }
 
-static void fail(struct place *p, const char *trouble)
+/* libcurl's words hold milliseconds: what is the same is known by its number. */
+static void fail(struct place *p, int ailment, const char *trouble)
 {
-	bool same = p->trouble && strcmp(p->trouble, trouble) == 0;
+	bool same = p->trouble && p->ailment == ailment &&
+		    (ailment != 200 || strcmp(p->trouble, trouble) == 0);
 	const char *what = p->kind == VERIFY_KEYS_SET ? "The keys" : "The certificate";
 
 	p->pause_usec = p->pause_usec ? p->pause_usec * 2 : PAUSE_FIRST_USEC;
@@ -50,6 +52,7 @@ static void fail(struct place *p, const char *trouble)
 		return;
 	free(p->trouble);
 	p->trouble = text_format("%s", trouble);
+	p->ailment = ailment;
 	log_event(LOG_KEYS_FAILED, &(struct log_fields){.source = p->source},
 		"%s at %s cannot be had, %s: %s", what, shown_url(p),
 		p->keys ? "those at hand are used on" : "callbacks are answered 503",
@@ -91,10 +94,9 @@ static uint64_t freshness(const struct place *p, const struct fetch_answer *a)
 static void log_fetched(const struct place *p, const char *how)
 {
 	log_event(LOG_KEYS_FETCHED, &(struct log_fields){.source = p->source},
-		"%s %s %s: %zu key%s of use, %zu passed over",
-		p->kind == VERIFY_KEYS_SET ? "The keys at" : "The certificate at",
-		shown_url(p), how, p->keys->size, p->keys->size == 1 ? "" : "s",
-		p->keys->n_left_out);
+		"Fetched the %s at %s%s: %zu key%s of use, %zu passed over",
+		p->kind == VERIFY_KEYS_SET ? "keys" : "certificate", shown_url(p), how,
+		p->keys->size, p->keys->size == 1 ? "" : "s", p->keys->n_left_out);
 }
 
 static void take(struct place *p, struct keyset *keys, const struct fetch_answer *a)
@@ -114,9 +116,7 @@ static void take(struct place *p, struct keyset *keys, const struct fetch_answer
 	p->pause_usec = p->again_usec = 0;
 	free(CONSUME(p->trouble));
 	if (first || was_failing || differs)
-		log_fetched(p, first     ? "are at hand"
-			       : differs ? "have changed"
-					 : "can be had again");
+		log_fetched(p, first ? "" : differs ? ", which have changed" : " again");
 }
 
 bool place_take(struct place *p, const struct fetch_answer *a)
@@ -132,16 +132,16 @@ bool place_take(struct place *p, const struct fetch_answer *a)
 		return true;
 	}
 	if (a->error) {
-		fail(p, a->error_text);
+		fail(p, a->error, a->error_text);
 	} else if (a->status != 200) {
 		CLEANUP(freep)
 		char *words = text_format("answered with status %ld%s", a->status,
 			a->status >= 300 && a->status <= 399
 				? ", and no redirect is followed"
 				: "");
-		fail(p, words ? words : "out of memory");
+		fail(p, (int)a->status, words ? words : "out of memory");
 	} else {
-		fail(p, r < 0 ? strerrordesc_np(-r) : problem);
+		fail(p, 200, r < 0 ? strerrordesc_np(-r) : problem);
 	}
 	return false;
 }

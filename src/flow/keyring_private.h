@@ -43,6 +43,7 @@ struct place {
 	uint64_t gone_usec;
 	uint64_t pause_usec, again_usec; /* after a failure */
 	uint64_t asked;
+	int ailment; /* with trouble: negative errno, or the answer's status */
 	char *trouble;
 };
 

@@ -127,7 +127,7 @@ static void deliver(struct fetch *f, CURLcode code)
 	long request_bytes = 0;
 
 	if (answer.error) {
-		if (f->too_large)
+		if (answer.error == -EMSGSIZE)
 			answer.error_text = "the answer is too large";
 		else if (f->not_public && answer.error == -EHOSTUNREACH)
 			answer.error_text = "its host has no public address";
