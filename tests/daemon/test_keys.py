@@ -266,9 +266,11 @@ def test_a_stop_does_not_hang_on_who_waits(run_daemon, issuer, tokens, stop_time
 def test_verify_says_how_it_is_with_the_keys_and_fetches_none(run_daemon, issuer, keys, tokens):
     d = run_daemon(SOURCE.format(issuer.url))
 
+    body = d.write("body", '{"id":"1","status":"completed"}')
+
     def verify(token):
-        head = f"POST /callback/s HTTP/1.1\r\nHost: h\r\nAuthorization: {token['Authorization']}\r\n\r\n"
-        return d.ctl("verify", "s", input=head + '{"id":"1","status":"completed"}')
+        head = d.write("head", f"POST /callback/s HTTP/1.1\nHost: h\nAuthorization: {token['Authorization']}\n")
+        return d.ctl("verify", "--headers", head, "--body", body, "s")
 
     told = verify(tokens[0])
     assert "not fetched yet" in told.stdout, told
