@@ -42,8 +42,9 @@ _callbackctl() {
 	--hook) words=$(_callbackctl_names hooks) ;;
 	--outcome) words='pending success error canceled lost unreadable' ;;
 	--state) words='waiting running done dead' ;;
+	--replayed) words='yes no' ;;
 	--file-type) words='image video audio other' ;;
-	--timeout | --kill-after | --within | --since | --limit | --after | --reason | --status | --id | \
+	--timeout | --kill-after | --within | --since | --until | --limit | --after | --reason | --status | --id | \
 		--owner | --at | --jobs | --content-type | --audio-duration | --video-duration | --video-bitrate) return ;;
 	esac
 	if [[ -z $words && $cur == -* ]]; then
@@ -56,8 +57,11 @@ _callbackctl() {
 			--jobs --detach --audio-duration --video-duration --video-bitrate
 			--ca-file --timeout' ;;
 		expect) words+=' --within' ;;
-		runs) words+=' --state --hook --limit' ;;
-		discard) words+=' --reason' ;;
+		runs) words+=' --state --hook --source --since --until --replayed --limit --follow
+			--after' ;;
+		replay) words+=' --all --state --hook --source --since --until --limit --dry-run' ;;
+		discard) words+=' --all --hook --source --since --until --replayed --limit
+			--dry-run --reason' ;;
 		serve) words+=' --kill-after' ;;
 		test) words+=' --status --id --body --tamper' ;;
 		verify) words+=' --headers --body --at' ;;
@@ -65,7 +69,8 @@ _callbackctl() {
 	elif [[ -z $words ]]; then
 		case $command in
 		'') words=$commands ;;
-		show | wait | forget | expect) words=$(_callbackctl_jobs) ;;
+		show) words="$(_callbackctl_jobs) $(_callbackctl_runs)" ;;
+		wait | forget | expect) words=$(_callbackctl_jobs) ;;
 		replay) words=$(_callbackctl_runs) ;;
 		discard) words=$(_callbackctl_runs dead) ;;
 		test | verify) words=$(_callbackctl_names sources) ;;

@@ -4,6 +4,7 @@
  */
 #include "api/call.h"
 
+#include "base/clock.h"
 #include "base/codec.h"
 #include "base/span.h"
 #include "base/text.h"
@@ -172,7 +173,7 @@ void call_store_error(struct call *c, int result)
 		call_error(c, 503, "the store failed: %s", strerror(-result));
 }
 
-static int keep(struct call *c, char *text, const char **ret)
+int call_keep(struct call *c, char *text, const char **ret)
 {
 	for (size_t i = 0; i < CALL_KEPT_MAX; i++) {
 		if (!c->kept[i]) {
@@ -208,7 +209,7 @@ int call_query(struct call *c, const char *name, const char **ret)
 		return -EINVAL;
 	}
 	value[n] = 0;
-	return keep(c, CONSUME(value), ret);
+	return call_keep(c, CONSUME(value), ret);
 }
 
 int call_query_number(struct call *c, const char *name, uint64_t *ret)
@@ -242,6 +243,29 @@ int call_query_span(struct call *c, const char *name, uint64_t *ret_usec)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+int call_past(struct call *c, const char *name, const char *text, int64_t *ret_usec)
+{
+	int64_t now = clock_wall_usec();
+	uint64_t ago;
+
+	if (clock_parse(text, ret_usec) == 0)
+		return 0;
+	if (span_parse_usec(text, &ago) < 0) {
+		call_error(c, 400, "%s is neither RFC 3339 nor a time span", name);
+		return -EINVAL;
+	}
+	*ret_usec = ago < (uint64_t)now ? now - (int64_t)ago : 0;
+	return 0;
+}
+
+int call_query_past(struct call *c, const char *name, int64_t *ret_usec)
+{
+	const char *text;
+	int r = call_query(c, name, &text);
+
+	return r != 0 ? r : call_past(c, name, text, ret_usec);
 }
 
 static bool is_one_of(const char *name, const char *const *names)

@@ -54,6 +54,7 @@ union call_op {
 	struct store_replay replay;
 	struct store_discard discard;
 	struct store_pause pause;
+	struct store_letters letters;
 };
 
 struct call {
@@ -111,6 +112,13 @@ int call_query(struct call *c, const char *name, const char **ret) MUST_CHECK;
 int call_query_number(struct call *c, const char *name, uint64_t *ret) MUST_CHECK;
 /* Seconds, or a span with units. */
 int call_query_span(struct call *c, const char *name, uint64_t *ret_usec) MUST_CHECK;
+/* Takes `text`, which then lives as long as the call. 0 or -ENOBUFS. */
+int call_keep(struct call *c, char *text, const char **ret) MUST_CHECK;
+/* RFC 3339, or a span: so long ago. */
+int call_query_past(struct call *c, const char *name, int64_t *ret_usec) MUST_CHECK;
+/* The same of a text that stood elsewhere. 0 or answered. */
+int call_past(
+	struct call *c, const char *name, const char *text, int64_t *ret_usec) MUST_CHECK;
 /* A JSON object of these members alone (NULL ends the list): a misspelt one is not taken for
  * one that is absent. An empty body is an empty object. 0 or answered. */
 int call_body(struct call *c, const char *const *members, const json_t **ret) MUST_CHECK;
@@ -133,6 +141,8 @@ void control_hooks_pause(struct call *c);
 void control_hooks_resume(struct call *c);
 /* All of them for status: an array, NULL when memory is short. */
 json_t *control_hooks_list(const struct flow *f);
+void control_letters_replay(struct call *c);
+void control_letters_discard(struct call *c);
 void control_watch_get(struct call *c);
 void control_misc_status(struct call *c);
 void control_misc_reload(struct call *c);

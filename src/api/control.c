@@ -26,6 +26,8 @@ static const struct route routes[] = {
 	{"GET", "/v1/watch", control_watch_get},
 	{"GET", "/v1/runs", control_runs_list},
 	{"GET", "/v1/runs/*", control_runs_get},
+	{"POST", "/v1/runs/replay", control_letters_replay},
+	{"POST", "/v1/runs/discard", control_letters_discard},
 	{"POST", "/v1/runs/*/replay", control_runs_replay},
 	{"POST", "/v1/runs/*/discard", control_runs_discard},
 	{"POST", "/v1/hooks/*/pause", control_hooks_pause},

@@ -45,24 +45,6 @@ static void on_listed(struct call *c)
 	call_page(c, "jobs", jobs, l->next);
 }
 
-/* RFC 3339, or a span: so long ago. 0, 1 not there, or answered. */
-static int query_since(struct call *c, int64_t *ret_usec)
-{
-	const char *text;
-	uint64_t ago;
-	int64_t now = clock_wall_usec();
-	int r = call_query(c, "since", &text);
-
-	if (r != 0 || clock_parse(text, ret_usec) == 0)
-		return r;
-	if (span_parse_usec(text, &ago) < 0) {
-		call_error(c, 400, "since= is neither RFC 3339 nor a time span");
-		return -EINVAL;
-	}
-	*ret_usec = ago < (uint64_t)now ? now - (int64_t)ago : 0;
-	return 0;
-}
-
 static void list(struct call *c)
 {
 	struct store_list_jobs *l = &c->ask.list_jobs;
@@ -72,7 +54,7 @@ static void list(struct call *c)
 	if (call_page_query(c, &l->limit, &l->after) < 0 ||
 		call_query(c, "source", &l->source) < 0 ||
 		call_query(c, "outcome", &outcome) < 0 ||
-		query_since(c, &l->since_usec) < 0)
+		call_query_past(c, "since", &l->since_usec) < 0)
 		return;
 	if (outcome) {
 		l->outcome = outcome_from_name(outcome);

@@ -104,6 +104,16 @@ static void put_output(
 		put(o, key_base64, of_base64(b));
 }
 
+static void put_run_id(
+	struct object *o, const char *key, const char *store_name, uint64_t number)
+{
+	CLEANUP(freep) char *id = NULL;
+
+	if (number)
+		id = text_format("%s-%llu", store_name, (unsigned long long)number);
+	put(o, key, !number ? json_null() : id ? of_string(id) : NULL);
+}
+
 json_t *json_of_run(const struct store_run *r, const char *store_name, bool with_output)
 {
 	struct object o = object_new();
@@ -128,15 +138,9 @@ json_t *json_of_run(const struct store_run *r, const char *store_name, bool with
 	}
 	put(&o, "truncated", json_boolean(r->truncated));
 	put(&o, "test", json_boolean(r->test));
-	if (r->replay_of) {
-		CLEANUP(freep)
-		char *id = text_format(
-			"%s-%llu", store_name, (unsigned long long)r->replay_of);
-
-		put(&o, "replay_of", id ? of_string(id) : NULL);
-	} else {
-		put(&o, "replay_of", json_null());
-	}
+	put_run_id(&o, "replay_of", store_name, r->replay_of);
+	put_run_id(&o, "replayed_by", store_name, r->replayed_by);
+	put_run_id(&o, "dead_of", store_name, r->dead_of);
 	return object_take(&o);
 }
 

@@ -12,8 +12,8 @@ struct pulse {
 	struct flow *flow;
 	struct event *watchdog, *status;
 	struct store_ping ping;
-	bool pinging;
-	char *told; /* the last STATUS= */
+	bool store_asked, runner_asked; /* and they did not answer yet */
+	char *told;                     /* the last STATUS= */
 };
 
 char *pulse_text(const struct flow *flow)
@@ -42,15 +42,30 @@ static void tell(struct pulse *p)
 	}
 }
 
-/* The loop runs (we are in it) and the writer answered: both moved. */
-static void on_pong(struct store_op *op)
+/* The loop runs (we are in it), and whom we asked has answered: all three moved. */
+static void maybe_feed(const struct pulse *p)
+{
+	if (!p->store_asked && !p->runner_asked)
+		notify_watchdog();
+}
+
+static void on_store_pong(struct store_op *op)
 {
 	struct pulse *p = op->arg;
 
-	p->pinging = false;
-	if (op->result != -ECANCELED)
-		notify_watchdog();
+	if (op->result != -ECANCELED) { /* else it closes, and nothing is fed any more */
+		p->store_asked = false;
+		maybe_feed(p);
+	}
 	store_op_fini(op);
+}
+
+static void on_runner_pong(void *arg)
+{
+	struct pulse *p = arg;
+
+	p->runner_asked = false;
+	maybe_feed(p);
 }
 
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
@@ -59,11 +74,15 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (p->pinging)
-		return; /* the writer has not come back from the last one */
+	if (p->store_asked || p->runner_asked)
+		return; /* one of them has not come back from the last one */
+	if (runner_ping(p->flow->runner, on_runner_pong, p) < 0)
+		return; /* no memory, or it is gone: then we are about to exit */
+	p->runner_asked = p->store_asked = true;
 	p->ping = (struct store_ping){
-		.op = {.kind = STORE_PING, .on_done = on_pong, .arg = p}};
-	p->pinging = store_submit(p->flow->store, &p->ping.op) == 0;
+		.op = {.kind = STORE_PING, .on_done = on_store_pong, .arg = p}};
+	if (store_submit(p->flow->store, &p->ping.op) < 0)
+		p->store_asked = false; /* only puts are refused */
 }
 
 static void on_status(evutil_socket_t fd, short what, void *arg)
@@ -110,6 +129,7 @@ void pulse_free(struct pulse *p)
 	if (p->status)
 		event_free(p->status);
 	p->flow->moved = NULL;
+	runner_forget_ping(p->flow->runner);
 	free(p->told);
 	free(p);
 }

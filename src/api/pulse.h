@@ -1,6 +1,7 @@
 /*
- * What systemd hears of us while we live: the watchdog, fed only when the loop and the store's
- * writer both moved since, and STATUS=, when its numbers changed. No wake-up beside these.
+ * What systemd hears of us while we live: the watchdog, fed only when the loop, the store's
+ * writer and the runner all moved since, and STATUS=, when its numbers changed. No wake-up beside
+ * these.
  */
 #ifndef API_PULSE_H
 #define API_PULSE_H

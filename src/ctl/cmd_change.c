@@ -1,4 +1,4 @@
-/* callbackctl expect, forget, replay, discard, pause, resume: what changes a job, a run, a hook. */
+/* callbackctl expect, forget, pause, resume: what changes a job or a hook. */
 #include "base/codec.h"
 #include "base/text.h"
 #include "ctl/commands.h"
@@ -7,10 +7,6 @@
 const struct ctl_option cmd_expect_options[] = {
 	{"within", "SPAN",
 		"if not heard of by then, the source is asked (ExpectWithin=)"},
-	{0},
-};
-const struct ctl_option cmd_discard_options[] = {
-	{"reason", "TEXT", "kept with the run"},
 	{0},
 };
 
@@ -115,64 +111,6 @@ int cmd_forget(struct ctl *ctl, const struct ctl_args *args)
 	}
 	name_fini(&name);
 	return r;
-}
-
-static char *run_path(const char *run, const char *verb)
-{
-	CLEANUP(freep) char *encoded = codec_percent_encode(bytes_of(run));
-
-	return encoded ? text_format("/v1/runs/%s/%s", encoded, verb) : NULL;
-}
-
-static int replay(struct ctl *ctl, const char *run)
-{
-	CLEANUP(freep) char *path = run_path(run, "replay");
-	struct client_answer a = {0};
-	int r = ctl_ask(ctl, "POST", path, NULL, run, &a);
-
-	if (r == 0 && ctl->json)
-		ctl_print_json(ctl, a.json);
-	else if (r == 0)
-		printf("%s is replayed as %s\n", ctl_escape(run),
-			ctl_escape(ctl_text(a.json, "run")));
-	client_answer_fini(&a);
-	return r;
-}
-
-/* All are tried; the first that failed says the exit status. */
-int cmd_replay(struct ctl *ctl, const struct ctl_args *args)
-{
-	int exit = CTL_DONE;
-
-	for (int i = 0; i < args->n_operands; i++) {
-		int r = replay(ctl, args->operands[i]);
-
-		if (exit == CTL_DONE)
-			exit = r;
-		if (r == CTL_UNREACHABLE || r == CTL_NO_ACCESS)
-			break;
-	}
-	return exit;
-}
-
-int cmd_discard(struct ctl *ctl, const struct ctl_args *args)
-{
-	int exit = CTL_DONE;
-
-	for (int i = 0; i < args->n_operands; i++) {
-		CLEANUP(freep) char *path = run_path(args->operands[i], "discard");
-		json_t *body = args->option[0]
-				       ? json_pack("{s:s}", "reason", args->option[0])
-				       : json_object();
-		int r = change(
-			ctl, "POST", path, body, args->operands[i], "is discarded");
-
-		if (exit == CTL_DONE)
-			exit = r;
-		if (r == CTL_UNREACHABLE || r == CTL_NO_ACCESS)
-			break;
-	}
-	return exit;
 }
 
 static int pause_hook(

@@ -17,11 +17,27 @@ const struct ctl_option cmd_list_options[] = {
 	{0},
 };
 
-enum { RUNS_STATE, RUNS_HOOK, RUNS_LIMIT };
+enum {
+	RUNS_STATE,
+	RUNS_HOOK,
+	RUNS_SOURCE,
+	RUNS_SINCE,
+	RUNS_UNTIL,
+	RUNS_REPLAYED,
+	RUNS_LIMIT,
+	RUNS_FOLLOW,
+	RUNS_AFTER,
+};
 const struct ctl_option cmd_runs_options[] = {
 	{"state", "STATE", "waiting, running, done or dead"},
 	{"hook", "HOOK", "only runs of this hook"},
+	{"source", "SOURCE", "only runs for jobs of this source"},
+	{"since", "TIME", "by the column TIME: RFC 3339, or a span such as 1h ago"},
+	{"until", "TIME", "before then"},
+	{"replayed", "YES|NO", "only those that were replayed, or were not"},
 	{"limit", "N", "at most so many (100)"},
+	{"follow", NULL, "what changes, as it changes, until interrupted"},
+	{"after", "SEQ", "follow from behind this number (from now)"},
 	{0},
 };
 
@@ -122,6 +138,7 @@ static void add_run(struct table *t, const json_t *run)
 {
 	const json_t *status = json_object_get(run, "exit_status");
 	const json_t *signal = json_object_get(run, "signal");
+	const char *reason = json_string_value(json_object_get(run, "reason"));
 	char time[CTL_TIME_SIZE];
 	bool waits = ctl_is(run, "state", "waiting");
 
@@ -145,21 +162,37 @@ static void add_run(struct table *t, const json_t *run)
 						? "finished"
 						: "started"),
 			time));
-	table_add(t, ctl_text(run, "reason"));
+	if (json_is_string(json_object_get(run, "replayed_by")))
+		table_addf(t, "%s%sreplayed as %s", reason ? reason : "",
+			reason ? "; " : "", ctl_text(run, "replayed_by"));
+	else
+		table_add(t, reason);
 }
 
 int cmd_runs(struct ctl *ctl, const struct ctl_args *args)
 {
 	static const char *const titles[] = {"RUN", "HOOK", "JOB", "OUTCOME", "STATE",
 		"ATTEMPT", "EXIT", "TIME", "REASON"};
+	const struct follow follow = {args->option[RUNS_STATE], args->option[RUNS_HOOK],
+		args->option[RUNS_SOURCE], args->option[RUNS_AFTER]};
 	struct listing l = {.ctl = ctl, .add = add_run};
 	struct text path = TEXT_EMPTY;
 	int r;
 
+	if (args->option[RUNS_AFTER] && !args->option[RUNS_FOLLOW]) {
+		ctl_complain("--after goes with --follow");
+		return CTL_USAGE;
+	}
+	if (args->option[RUNS_FOLLOW])
+		return follow_runs(ctl, &follow);
 	table_init(&l.table, ARRAY_SIZE(titles), titles, ctl->color);
 	text_adds(&path, "/v1/runs");
 	pages_query(&path, "state", args->option[RUNS_STATE]);
 	pages_query(&path, "hook", args->option[RUNS_HOOK]);
+	pages_query(&path, "source", args->option[RUNS_SOURCE]);
+	pages_query(&path, "since", args->option[RUNS_SINCE]);
+	pages_query(&path, "until", args->option[RUNS_UNTIL]);
+	pages_query(&path, "replayed", args->option[RUNS_REPLAYED]);
 	r = print(&l, &path, "runs", args->option[RUNS_LIMIT]);
 	text_fini(&path);
 	return r;

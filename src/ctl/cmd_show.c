@@ -1,4 +1,4 @@
-/* callbackctl show: one job's whole story. */
+/* callbackctl show: one job's whole story, or one run's. */
 #include "base/codec.h"
 #include "base/text.h"
 #include "ctl/commands.h"
@@ -59,15 +59,21 @@ static void print_table(struct table *t)
 	table_fini(t);
 }
 
-static void print_run(const struct ctl *ctl, const json_t *run)
+static void print_run(const struct ctl *ctl, const json_t *run, bool with_job)
 {
 	const json_t *status = json_object_get(run, "exit_status");
 	const json_t *signal = json_object_get(run, "signal");
 	struct table t;
 
 	table_init(&t, 2, NULL, ctl->color);
-	printf("\n");
 	add_line(&t, "run", ctl_text(run, "run"));
+	if (with_job) {
+		table_add(&t, "  job");
+		table_addf(&t, "%s/%s", ctl_text(run, "source"), ctl_text(run, "id"));
+		add_line(&t, "  outcome", ctl_text(run, "outcome"));
+		table_add(&t, "  status");
+		table_add(&t, ctl_text(run, "status"));
+	}
 	add_line(&t, "  hook", ctl_text(run, "hook"));
 	add_line(&t, "  state", ctl_text(run, "state"));
 	table_add(&t, "  attempt");
@@ -89,6 +95,10 @@ static void print_run(const struct ctl *ctl, const json_t *run)
 		add_line(&t, "  reason", ctl_text(run, "reason"));
 	if (json_is_string(json_object_get(run, "replay_of")))
 		add_line(&t, "  replay of", ctl_text(run, "replay_of"));
+	if (json_is_string(json_object_get(run, "replayed_by")))
+		add_line(&t, "  replayed as", ctl_text(run, "replayed_by"));
+	if (json_is_string(json_object_get(run, "dead_of")))
+		add_line(&t, "  tells of", ctl_text(run, "dead_of"));
 	print_table(&t);
 	if (json_is_true(json_object_get(run, "truncated")))
 		puts("  (the beginning of the output is cut off)");
@@ -162,7 +172,44 @@ static void print_job(const struct ctl *ctl, const json_t *job)
 	print_member(job, "payload", "payload");
 	print_member(job, "payload_base64", "payload (base64)");
 	print_hooks(ctl, job);
-	json_array_foreach(json_object_get(job, "runs"), i, run) print_run(ctl, run);
+	json_array_foreach(json_object_get(job, "runs"), i, run)
+	{
+		printf("\n");
+		print_run(ctl, run, false);
+	}
+}
+
+/* NAME-NUMBER, as all run ids are; a job of that id is still SOURCE/ID. */
+static bool is_run_id(const char *text)
+{
+	static const char digits[] = "0123456789";
+	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	size_t name = strspn(text, letters);
+	size_t number = text[name] == '-' ? strspn(text + name + 1, digits) : 0;
+
+	return name == 8 && number && text[name + 1] != '0' && !text[name + 1 + number];
+}
+
+/* 0 shown, -1 no such run, or told and the exit status. */
+static int show_run(struct ctl *ctl, const char *id)
+{
+	CLEANUP(freep) char *path = text_format("/v1/runs/%s", id);
+	struct client_answer a = {0};
+	int r = 0;
+
+	if (!path)
+		return ctl_no_memory();
+	client_ask(ctl->client, "GET", path, NULL, &a);
+	if (a.failure == CLIENT_OK && a.status == 404)
+		r = -1;
+	else if (a.failure != CLIENT_OK || a.status != 200 || !a.json)
+		r = ctl_fail(&a, id);
+	else if (ctl->json)
+		ctl_print_json(ctl, a.json);
+	else
+		print_run(ctl, a.json, true);
+	client_answer_fini(&a);
+	return r;
 }
 
 int cmd_show(struct ctl *ctl, const struct ctl_args *args)
@@ -171,8 +218,11 @@ int cmd_show(struct ctl *ctl, const struct ctl_args *args)
 	CLEANUP(freep) char *path = NULL;
 	struct client_answer a = {0};
 	struct name name;
-	int r = name_read(ctl, text, &name);
+	int r = is_run_id(text) ? show_run(ctl, text) : -1;
 
+	if (r != -1)
+		return r;
+	r = name_read(ctl, text, &name);
 	if (r == 0)
 		r = name_find_source(ctl, &name);
 	if (r == 0) {

@@ -17,6 +17,12 @@ int cmd_list(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_list_options[];
 int cmd_runs(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_runs_options[];
+/* runs --follow, in cmd_follow.c: what changes from now on, or after a number. */
+struct follow {
+	const char *state, *hook, *source; /* NULL: all */
+	const char *after;                 /* NULL: from now */
+};
+int follow_runs(struct ctl *ctl, const struct follow *filter);
 
 int cmd_show(struct ctl *ctl, const struct ctl_args *args);
 int cmd_watch(struct ctl *ctl, const struct ctl_args *args);
@@ -29,6 +35,7 @@ int cmd_expect(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_expect_options[];
 int cmd_forget(struct ctl *ctl, const struct ctl_args *args);
 int cmd_replay(struct ctl *ctl, const struct ctl_args *args);
+extern const struct ctl_option cmd_replay_options[];
 int cmd_discard(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_discard_options[];
 int cmd_pause(struct ctl *ctl, const struct ctl_args *args);

@@ -96,7 +96,7 @@ void dispatch_start_claimed(
 		return;
 	}
 	attempt_tell_end(t->attempt, on_ended);
-	pace_started(&l->pace, clock_steady_usec());
+	tempo_started(&l->tempo, clock_steady_usec());
 	t->lane = l;
 	t->dispatch = d;
 	LIST_INSERT_HEAD(&d->tasks, t, link);
@@ -246,7 +246,7 @@ bool dispatch_reserve(struct dispatch *d, const struct hook *h)
 	struct lane *l = dispatch_make_lane(d, h->name);
 
 	/* Who is before whom, and how many there were, is for a claim to find out. */
-	if (!l || h->serialize || pace_counts_starts(h))
+	if (!l || h->serialize || tempo_counts_starts(h))
 		return false;
 	if (!dispatch_may_work(d) || l->claiming || dispatch_is_due(l) ||
 		!dispatch_free_slots(l, h))

@@ -35,7 +35,7 @@ int dispatch_remember(struct dispatch *d)
 		if (!l)
 			return -ENOMEM;
 		l->paused = hooks[i].paused;
-		pace_restore(&l->pace, hooks[i].started_usec, clock_steady_usec());
+		tempo_restore(&l->tempo, hooks[i].started_usec, clock_steady_usec());
 	}
 	return 0;
 }
@@ -101,8 +101,8 @@ unsigned dispatch_free_slots(struct lane *l, const struct hook *h)
 	l->not_before_usec = 0;
 	if (l->paused)
 		return 0;
-	unsigned of_hook = pace_allows(
-		&l->pace, h, l->used, clock_steady_usec(), &l->not_before_usec);
+	unsigned of_hook = tempo_allows(
+		&l->tempo, h, l->used, clock_steady_usec(), &l->not_before_usec);
 	unsigned of_all = share_allows(&l->dispatch->share, weight(l));
 	if (hook_has_worker(h) && (of_all || weight(l)))
 		return of_hook;
@@ -117,19 +117,19 @@ void dispatch_note_end(struct lane *l, const struct run_end *end)
 	/* What was ended by us, or never began, says nothing about the hook. */
 	if (!h || (end->state == RUN_WAITING && !end->failed))
 		return;
-	switch (pace_end(&l->pace, h, end->failed, clock_steady_usec())) {
-	case PACE_SLOWED:
+	switch (tempo_end(&l->tempo, h, end->failed, clock_steady_usec())) {
+	case TEMPO_SLOWED:
 		log_event(LOG_HOOK_SLOWED, &fields,
 			"Hook %s failed %u times in a row: it is slowed down until it "
 			"succeeds again",
-			l->name, l->pace.failures);
+			l->name, l->tempo.failures);
 		break;
-	case PACE_WELL:
+	case TEMPO_WELL:
 		log_event(LOG_HOOK_WELL, &fields,
 			"Hook %s succeeds again: it is not slowed down any more",
 			l->name);
 		break;
-	case PACE_SAME: break;
+	case TEMPO_SAME: break;
 	}
 }
 
@@ -138,7 +138,7 @@ struct dispatch_look dispatch_look(struct dispatch *d, const char *hook)
 	const struct lane *l = dispatch_find_lane(d, hook);
 
 	return l ? (struct dispatch_look){.running = l->running,
-			   .window = l->pace.window,
+			   .window = l->tempo.window,
 			   .paused = l->paused}
 		 : (struct dispatch_look){.paused = false};
 }

@@ -7,8 +7,8 @@
 
 #include "base/map.h"
 #include "flow/dispatch.h"
-#include "flow/pace.h"
 #include "flow/share.h"
+#include "flow/tempo.h"
 #include "flow/worker.h"
 
 #include <sys/queue.h>
@@ -24,7 +24,7 @@ struct lane {
 	unsigned running;
 	int64_t next_due_usec; /* of the earliest waiting run, steady clock; 0 = none waits */
 	int64_t not_before_usec; /* what is due waits for its pace until then; 0 = no */
-	struct pace pace;
+	struct tempo tempo;
 	bool paused;
 	bool serial;       /* runs of a job may stand behind one another */
 	unsigned claiming; /* claims under way */

@@ -27,7 +27,7 @@ static void end_claim(struct claim *c)
  */
 bool dispatch_may_claim(const struct lane *l, const struct hook *h)
 {
-	return !l->claiming || (!pace_counts_starts(h) && !l->pace.window);
+	return !l->claiming || (!tempo_counts_starts(h) && !l->tempo.window);
 }
 
 static void on_put_back(struct store_op *op)
@@ -85,7 +85,7 @@ static void on_claimed(struct store_op *op)
 	unsigned left = c->limit - (unsigned)(op->result == 0 ? c->n_runs : 0);
 	dispatch_give_slots(l, left);
 	if (h)
-		pace_give(&l->pace, h, left);
+		tempo_give(&l->tempo, h, left);
 	if (op->result == 0) {
 		l->next_due_usec = c->next_due_usec;
 		memcpy(l->after, c->after, sizeof(l->after));
@@ -124,13 +124,13 @@ void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 		.latest_usec = dispatch_latest_usec(h),
 		.serialize = h->serialize,
 		.merge = h->min_interval_usec != 0,
-		.paced = pace_counts_starts(h)};
+		.paced = tempo_counts_starts(h)};
 	memcpy(c->op.after, l->after, sizeof(l->after));
 	l->claiming++;
 	l->woken = false;
 	l->serial = h->serialize;
 	dispatch_take_slots(l, limit);
-	pace_take(&l->pace, h, limit, clock_steady_usec());
+	tempo_take(&l->tempo, h, limit, clock_steady_usec());
 	/* Claims are never refused for a full queue. */
 	int ignored = store_submit(d->flow->store, &c->op.op);
 	(void)ignored;
@@ -138,13 +138,14 @@ void dispatch_claim(struct lane *l, const struct hook *h, unsigned limit)
 
 /* ---- What waits ---- */
 
-/* The death of all that waits for a hook that is gone. */
+/* The death of all that waits for a hook that is gone, some hundred runs at a time. */
 struct burial {
 	struct store_orphans op;
 	struct dispatch *dispatch;
 	struct config *config; /* holds the names of `mourners` */
 	struct store_wish *mourners;
 	char *hook;
+	uint64_t n_died;
 };
 
 static void free_burial(struct burial *b)
@@ -155,23 +156,43 @@ static void free_burial(struct burial *b)
 	free(b);
 }
 
+/* Each death belongs to the story of its job. */
+static void log_deaths(const struct burial *b)
+{
+	for (size_t i = 0; i < b->op.n_died; i++) {
+		const struct store_letter *l = &b->op.died[i];
+		const struct log_fields fields = {.source = l->source,
+			.id = l->job,
+			.hook = l->hook,
+			.run = l->run};
+		log_event(LOG_RUN_DEAD, &fields,
+			"Hook %s is dead for %s/%s: no such hook; replay it with: "
+			"callbackctl replay %s",
+			l->hook, l->source, log_escapes(l->job), l->run);
+	}
+}
+
 static void on_buried(struct store_op *op)
 {
 	struct burial *b = op->arg;
 
 	if (op->result == 0 && b->op.n_died) {
-		log_event(LOG_HOOK_GONE, &(struct log_fields){.hook = b->hook},
-			"Hook %s is not configured any more; its %llu waiting runs are "
-			"dead "
-			"and can be replayed",
-			b->hook, (unsigned long long)b->op.n_died);
+		log_deaths(b);
+		b->n_died += b->op.n_died;
 		dispatch_wake_mourners(b->dispatch);
 	}
 	store_op_fini(op);
+	if (op->result == 0 && b->op.more &&
+		store_submit(b->dispatch->flow->store, &b->op.op) == 0)
+		return;
+	if (b->n_died)
+		log_event(LOG_HOOK_GONE, &(struct log_fields){.hook = b->hook},
+			"Hook %s is not configured any more; its %llu waiting runs are "
+			"dead and can be replayed",
+			b->hook, (unsigned long long)b->n_died);
 	free_burial(b);
 }
 
-/* The runs of one hook may be of many sources: only who asks for every source is told. */
 static bool choose_mourners(struct burial *b)
 {
 	const struct config *c = b->config;
@@ -180,9 +201,14 @@ static bool choose_mourners(struct burial *b)
 	if (!b->mourners)
 		return false;
 	b->op.dead_wishes = b->mourners;
-	for (size_t i = 0; i < c->n_hooks; i++)
-		if (c->hooks[i]->on_dead && c->hooks[i]->sources.size == 0)
-			b->mourners[b->op.n_dead_wishes++].hook = c->hooks[i]->name;
+	for (size_t i = 0; i < c->n_hooks; i++) {
+		const struct hook *h = c->hooks[i];
+		if (h->on_dead)
+			b->mourners[b->op.n_dead_wishes++] = (struct store_wish){
+				.hook = h->name,
+				.sources = h->sources.list,
+				.n_sources = h->sources.size};
+	}
 	return true;
 }
 

@@ -9,22 +9,40 @@
 #define READ_BYTES     (64u * 1024)
 #define CLOSING_READS  16 /* what one pipe can hold, and no more of an endless writer */
 
-static void send_line(struct output *o, struct bytes line)
+/* False: there is more than the journal takes of this hook. */
+static bool send_line(struct output *o, struct bytes line)
 {
 	if (line.size && line.data[line.size - 1] == '\r')
 		line.size--;
-	log_hook_line(o->fields, o->is_stderr, line);
+	return log_hook_line(o->fields, o->is_stderr, line);
 }
 
-static void flush_line(struct output *o)
+static bool flush_line(struct output *o)
 {
-	if (o->line.size)
-		send_line(o, text_bytes(&o->line));
+	bool taken = !o->line.size || send_line(o, text_bytes(&o->line));
+
 	text_clear(&o->line);
+	return taken;
+}
+
+/* Of a flood the whole lines are only counted: it costs the loop next to nothing. */
+static struct bytes skip_lines(struct output *o, struct bytes piece)
+{
+	uint64_t n = 0;
+
+	for (const char *newline;
+		piece.size && (newline = memchr(piece.data, '\n', piece.size)); n++) {
+		piece.size -= (size_t)(newline + 1 - piece.data);
+		piece.data = newline + 1;
+	}
+	log_hook_left_out(o->fields, n);
+	return piece;
 }
 
 static void take(struct output *o, struct bytes piece)
 {
+	bool taken = true;
+
 	tail_add(&o->tail, piece);
 	while (piece.size) {
 		const char *newline = memchr(piece.data, '\n', piece.size);
@@ -32,16 +50,18 @@ static void take(struct output *o, struct bytes piece)
 		size_t room = LINE_MAX_BYTES - o->line.size;
 		size_t n = size < room ? size : room;
 		if (newline && n == size && !o->line.size)
-			send_line(o,
+			taken = send_line(o,
 				(struct bytes){piece.data, n}); /* the usual, uncopied */
 		else
 			text_add(&o->line, (struct bytes){piece.data, n});
 		bool ends = newline && n == size;
 		if (o->line.size && (ends || o->line.size >= LINE_MAX_BYTES))
-			flush_line(o);
+			taken = flush_line(o);
 		n += ends;
 		piece.data += n;
 		piece.size -= n;
+		if (!taken && ends)
+			piece = skip_lines(o, piece);
 	}
 }
 

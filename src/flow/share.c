@@ -1,6 +1,8 @@
 /* The shares of hooks; see share.h. */
 #include "flow/share.h"
 
+#define SLOTS_MIN 4 /* of fewer, none is kept */
+
 static unsigned least(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
@@ -8,7 +10,7 @@ static unsigned least(unsigned a, unsigned b)
 
 static unsigned kept(const struct share *s)
 {
-	return s->slots / 4;
+	return s->slots < SLOTS_MIN ? 0 : s->slots / 2;
 }
 
 unsigned share_each(const struct share *s)

@@ -1,10 +1,10 @@
 /*
- * How the slots of MaxConcurrent= of [Daemon] are shared among hooks. A quarter of them is kept,
+ * How the slots of MaxConcurrent= of [Daemon] are shared among hooks. Half of them is kept,
  * in equal shares of at least one, for hooks that run less than their share: so hooks that are
  * slow, or have a backlog, cannot take all of them, and the next callback of another hook starts
  * at once. The rest goes to whoever comes first.
  *
- *	MaxConcurrent=32, three hooks:   |  kept: 8, a share is 2  |  24 for whoever comes  |
+ *	MaxConcurrent=32, three hooks:   |  kept: 16, a share is 5  |  16 for whoever comes  |
  *
  * A pure computation; dispatch keeps the numbers up to date. Below 4 slots nothing is kept.
  */

@@ -113,12 +113,12 @@ static void submit(enum log_sink sink, struct log_record *r)
 	free(r);
 }
 
-static bool take_limit(enum log_kind kind, const char *hook)
+static bool take_limit(enum log_kind kind, const char *hook, size_t size)
 {
 	bool taken;
 
 	pthread_mutex_lock(&log_state.lock);
-	taken = log_limit_take(kind, hook, clock_mono_usec());
+	taken = log_limit_take(kind, hook, size, clock_mono_usec());
 	/* The thread has to come back when the second is over. */
 	if (!taken && log_state.running)
 		pthread_cond_signal(&log_state.wake);
@@ -167,7 +167,7 @@ void log_event(
 	int priority = log_kind_priority(kind);
 	va_list ap;
 
-	if (priority > log_level || !take_limit(kind, NULL))
+	if (priority > log_level || !take_limit(kind, NULL, 0))
 		return;
 	va_start(ap, format);
 	submit_text(kind, priority, fields, format, ap);
@@ -178,24 +178,40 @@ void log_debug(const char *format, ...)
 {
 	va_list ap;
 
-	if (LOG_DEBUG > log_level || !take_limit(LOG_KIND_MAX, NULL))
+	if (LOG_DEBUG > log_level || !take_limit(LOG_KIND_MAX, NULL, 0))
 		return;
 	va_start(ap, format);
 	submit_text(LOG_KIND_MAX, LOG_DEBUG, NULL, format, ap);
 	va_end(ap);
 }
 
-void log_hook_line(const struct log_fields *fields, bool is_stderr, struct bytes line)
+static const char *hook_of(const struct log_fields *fields)
 {
-	const char *hook = fields && fields->hook ? fields->hook : "hook";
+	return fields && fields->hook ? fields->hook : "hook";
+}
+
+bool log_hook_line(const struct log_fields *fields, bool is_stderr, struct bytes line)
+{
+	const char *hook = hook_of(fields);
 	int priority = is_stderr ? LOG_NOTICE : LOG_INFO;
+	size_t size = line.size < LOG_LINE_BYTES ? line.size : LOG_LINE_BYTES;
 	enum log_sink sink;
 
-	if (priority > log_level || !take_limit(LOG_HOOK_OUTPUT, hook))
-		return;
+	if (priority > log_level)
+		return true;
+	if (!take_limit(LOG_HOOK_OUTPUT, hook, size))
+		return false;
 	sink = current_sink();
 	submit(sink, log_record_new(sink, LOG_HOOK_OUTPUT, priority, hook, fields, line,
 			     LOG_LINE_BYTES));
+	return true;
+}
+
+void log_hook_left_out(const struct log_fields *fields, uint64_t n)
+{
+	pthread_mutex_lock(&log_state.lock);
+	log_limit_leave_out(LOG_HOOK_OUTPUT, hook_of(fields), n, clock_mono_usec());
+	pthread_mutex_unlock(&log_state.lock);
 }
 
 /* One record past the queue, by the thread; the lock is held on entry and on return. */
@@ -212,42 +228,58 @@ static int send_unlocked(struct log_record *r)
 	return e;
 }
 
-static struct log_record *told_record(const char *what, uint64_t n, const char *why)
+/* Under the hook's own name where it is one's output: there the gap is. */
+static struct log_record *told_record(const char *hook, const char *text)
 {
-	CLEANUP(freep)
-	char *s = text_format("%" PRIu64 " log record%s%s%s left out: %s", n,
-		n == 1 ? "" : "s", *what ? " " : "", what, why);
+	const struct log_fields fields = {.hook = hook};
 
-	if (!s)
+	if (!text)
 		return NULL;
 	return log_record_new(log_state.sink, LOG_RECORDS_DROPPED,
-		log_kind_priority(LOG_RECORDS_DROPPED), NULL, NULL, bytes_of(s),
-		LOG_MESSAGE_BYTES);
+		log_kind_priority(LOG_RECORDS_DROPPED), hook, hook ? &fields : NULL,
+		bytes_of(text), LOG_MESSAGE_BYTES);
 }
 
 /* What fell out of the queue; at most once a second while more does. */
 static void tell_dropped(bool at_once)
 {
 	uint64_t n = log_state.untold, now = clock_mono_usec();
+	CLEANUP(freep) char *text = NULL;
 
 	if (!n || (!at_once && now - log_state.told_usec < USEC_PER_SEC))
 		return;
 	log_state.untold = 0;
 	log_state.told_usec = now;
-	if (send_unlocked(told_record("", n,
-		    "they came faster than they could be "
-		    "written")) < 0)
+	text = text_format("%" PRIu64 " log record%s left out: they came faster than "
+			   "they could be written",
+		n, n == 1 ? "" : "s");
+	if (send_unlocked(told_record(NULL, text)) < 0)
 		log_state.untold += n;
+}
+
+static char *left_out_text(const struct log_left_out *l)
+{
+	const char *s = l->n == 1 ? "" : "s";
+
+	if (!l->hook[0])
+		return text_format("%" PRIu64 " log record%s of kind %s left out: more "
+				   "than 1000 a second",
+			l->n, s, log_kind_name(l->kind));
+	return text_format("%" PRIu64 " line%s of hook %s left out: more than 1000 or "
+			   "1 MiB a second",
+		l->n, s, l->hook);
 }
 
 static void tell_limited(bool at_once)
 {
-	char what[96];
-	uint64_t n;
+	struct log_left_out l;
 
-	while (log_limit_tell(clock_mono_usec(), at_once, what, sizeof(what), &n))
-		if (send_unlocked(told_record(what, n, "more than 1000 a second")) < 0)
-			count_dropped(n);
+	while (log_limit_tell(clock_mono_usec(), at_once, &l)) {
+		CLEANUP(freep) char *text = left_out_text(&l);
+
+		if (send_unlocked(told_record(l.hook[0] ? l.hook : NULL, text)) < 0)
+			count_dropped(l.n);
+	}
 }
 
 static void send_first(void)

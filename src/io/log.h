@@ -38,8 +38,13 @@ void log_event(enum log_kind kind, const struct log_fields *fields, const char *
 	...) PRINTF_LIKE(3, 4);
 /* Below LogLevel=debug this costs a comparison. */
 void log_debug(const char *format, ...) PRINTF_LIKE(1, 2);
-/* One line of a hook's output, identifier = the hook's name, never through a format. */
-void log_hook_line(const struct log_fields *fields, bool is_stderr, struct bytes line);
+/*
+ * One line of a hook's output, identifier = the hook's name, never through a format. At most
+ * 1,000 a second, and a megabyte; false: left out and counted, as will be the next ones, which
+ * may then be counted by log_hook_left_out() without being made lines of.
+ */
+bool log_hook_line(const struct log_fields *fields, bool is_stderr, struct bytes line);
+void log_hook_left_out(const struct log_fields *fields, uint64_t n);
 /* Escaped and capped, in one of 8 rotating buffers of the calling thread. For "%s". */
 const char *log_escape(struct bytes b);
 const char *log_escapes(const char *s);

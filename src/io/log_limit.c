@@ -15,6 +15,7 @@
 struct window {
 	uint64_t start_usec;
 	unsigned n;
+	size_t bytes;
 	uint64_t left_out, since_usec; /* since: the first of them */
 	char hook[65];                 /* "" = a kind's */
 };
@@ -38,16 +39,18 @@ static struct window *find(enum log_kind kind, const char *hook)
 	return &hooks[n_hooks++];
 }
 
-bool log_limit_take(enum log_kind kind, const char *hook, uint64_t now_usec)
+bool log_limit_take(enum log_kind kind, const char *hook, size_t size, uint64_t now_usec)
 {
 	struct window *w = find(kind, hook);
 
 	if (now_usec - w->start_usec >= USEC_PER_SEC) {
 		w->start_usec = now_usec;
 		w->n = 0;
+		w->bytes = 0;
 	}
-	if (w->n < LOG_LIMIT_PER_SEC) {
+	if (w->n < LOG_LIMIT_PER_SEC && w->bytes < LOG_LIMIT_BYTES_PER_SEC) {
 		w->n++;
+		w->bytes += size;
 		return true;
 	}
 	if (!w->left_out++)
@@ -55,25 +58,31 @@ bool log_limit_take(enum log_kind kind, const char *hook, uint64_t now_usec)
 	return false;
 }
 
+void log_limit_leave_out(
+	enum log_kind kind, const char *hook, uint64_t n, uint64_t now_usec)
+{
+	struct window *w = find(kind, hook);
+
+	if (n && !w->left_out)
+		w->since_usec = now_usec;
+	w->left_out += n;
+}
+
 static struct window *nth(size_t i)
 {
 	return i < N_KINDS ? &kinds[i] : &hooks[i - N_KINDS];
 }
 
-bool log_limit_tell(
-	uint64_t now_usec, bool at_once, char *ret_what, size_t size, uint64_t *ret_n)
+bool log_limit_tell(uint64_t now_usec, bool at_once, struct log_left_out *ret)
 {
 	for (size_t i = 0; i < N_KINDS + n_hooks; i++) {
 		struct window *w = nth(i);
 
 		if (!w->left_out || (!at_once && now_usec - w->since_usec < USEC_PER_SEC))
 			continue;
-		if (w->hook[0])
-			snprintf(ret_what, size, "of hook %s", w->hook);
-		else
-			snprintf(ret_what, size, "of kind %s",
-				log_kind_name((enum log_kind)i));
-		*ret_n = w->left_out;
+		snprintf(ret->hook, sizeof(ret->hook), "%s", w->hook);
+		ret->kind = w->hook[0] ? LOG_HOOK_OUTPUT : (enum log_kind)i;
+		ret->n = w->left_out;
 		w->left_out = 0;
 		return true;
 	}

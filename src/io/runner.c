@@ -41,7 +41,9 @@ struct runner {
 	const struct runner_handlers *handlers;
 	void *arg;
 	char prefix[TREE_RUN_SIZE]; /* of our run ids, as runner_sweep told it */
-	bool gone, sweeping;
+	bool gone, sweeping, pinging;
+	void (*on_pong)(void *arg); /* NULL: nobody waits for it any more */
+	void *pong_arg;
 	bool handling, closed; /* runner_close within a handler: freed afterwards */
 };
 
@@ -231,6 +233,16 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	wait_for_room(r, flush_queue(r));
 }
 
+static void pong(struct runner *r)
+{
+	void (*told)(void *) = r->on_pong;
+
+	r->pinging = false;
+	r->on_pong = NULL;
+	if (told)
+		told(r->pong_arg);
+}
+
 static void on_report(struct runner *r, const struct wire_report *p)
 {
 	const char *step = p->exec_error ? wire_step_word(p->step) : NULL;
@@ -245,6 +257,7 @@ static void on_report(struct runner *r, const struct wire_report *p)
 			r->sweeping = false;
 		r->handlers->on_swept(r->arg, p->tag, (unsigned)p->value);
 		break;
+	case WIRE_PONG: pong(r); break;
 	default: break;
 	}
 }
@@ -358,6 +371,27 @@ int runner_kill(struct runner *r, uint64_t tag, int signal)
 	if (tag == 0 || (signal != SIGTERM && signal != SIGKILL))
 		return -EINVAL;
 	return submit_plain(r, &q);
+}
+
+int runner_ping(struct runner *r, void (*on_pong)(void *arg), void *arg)
+{
+	const struct wire_request q = {.kind = WIRE_PING};
+	int e;
+
+	if (r->pinging)
+		return -EBUSY;
+	e = submit_plain(r, &q);
+	if (e < 0)
+		return e;
+	r->pinging = true;
+	r->on_pong = on_pong;
+	r->pong_arg = arg;
+	return 0;
+}
+
+void runner_forget_ping(struct runner *r)
+{
+	r->on_pong = NULL;
 }
 
 bool runner_has_cgroups(const struct runner *r)

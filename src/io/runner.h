@@ -66,6 +66,13 @@ int runner_spawn(struct runner *r, const struct runner_command *command) MUST_CH
  * on_swept(tag)). Also after on_exit: what was left in the background is remembered until
  * it is gone. */
 int runner_kill(struct runner *r, uint64_t tag, int signal) MUST_CHECK;
+/*
+ * Does it still move? on_pong comes from the loop when it has come so far in its work, and never
+ * if it hangs, is stopped, or ended. One at a time: -EBUSY while the last one is not answered.
+ */
+int runner_ping(struct runner *r, void (*on_pong)(void *arg), void *arg) MUST_CHECK;
+/* Who asked is gone: the answer is told to nobody. */
+void runner_forget_ping(struct runner *r);
 bool runner_has_cgroups(const struct runner *r); /* the unit delegates */
 pid_t runner_pid(const struct runner *r);
 /* Ends all that still runs, waits for the runner (at most two seconds), frees. */

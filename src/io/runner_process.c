@@ -160,6 +160,8 @@ static void take_requests(struct process *p)
 			on_kill(p, &q);
 		else if (q.kind == WIRE_SWEEP)
 			trees_sweep(&p->trees, q.run);
+		else if (q.kind == WIRE_PING)
+			report(p, &(struct wire_report){.kind = WIRE_PONG});
 	}
 }
 

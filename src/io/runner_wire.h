@@ -4,7 +4,7 @@
  * command, then standard input, output and error. Both ends are one program, so nothing
  * is checked for malice, only for damage.
  *
- *   daemon ── SPAWN KILL SWEEP ──► runner ── STARTED EXITED SWEPT ──► daemon
+ *   daemon ── SPAWN KILL SWEEP PING ──► runner ── STARTED EXITED SWEPT PONG ──► daemon
  */
 #ifndef IO_RUNNER_WIRE_H
 #define IO_RUNNER_WIRE_H
@@ -21,6 +21,8 @@ enum wire_kind {
 	WIRE_STARTED,
 	WIRE_EXITED,
 	WIRE_SWEPT,
+	WIRE_PING,
+	WIRE_PONG,
 };
 
 /* Where a child failed before it was the command. */

@@ -37,6 +37,7 @@ static const struct {
 	[STORE_BIND] = {store_exec_bind, 0},
 	[STORE_REPLAY] = {store_exec_replay, GROWS},
 	[STORE_DISCARD] = {store_exec_discard, 0},
+	[STORE_LETTERS] = {store_exec_letters, 0},
 	[STORE_GET_JOB] = {store_exec_get_job, READS},
 	[STORE_GET_RUN] = {store_exec_get_run, READS},
 	[STORE_LIST_JOBS] = {store_exec_list_jobs, READS},
@@ -55,6 +56,13 @@ static bool is(const struct store_op *op, int trait)
 	/* What is ignored is a question: is its token one of ours? */
 	if (op->kind == STORE_PUT && container_of(op, struct store_put, op)->ignore)
 		return trait == READS;
+	if (op->kind == STORE_LETTERS) {
+		switch (container_of(op, struct store_letters, op)->verb) {
+		case STORE_VERB_COUNT: return trait == READS;
+		case STORE_VERB_REPLAY: return trait == GROWS;
+		case STORE_VERB_DISCARD: return false;
+		}
+	}
 	return kinds[op->kind].traits & trait;
 }
 
@@ -105,9 +113,6 @@ void store_fail_op(struct store_op *op, int error)
 		struct store_settle *o = container_of(op, struct store_settle, op);
 		for (size_t i = 0; i < o->n_dead_wishes; i++)
 			o->dead_wishes[i].run = 0;
-	} else if (op->kind == STORE_ORPHANS) {
-		struct store_orphans *o = container_of(op, struct store_orphans, op);
-		o->n_died = o->n_committed;
 	}
 	op->result = error;
 	op->held = 0;
@@ -175,14 +180,8 @@ void store_deliver(
 	size_t held = 0;
 
 	while ((op = store_list_take(batch))) {
-		if (op->result <= 0) {
-			store_list_add(&finished, op);
-			held += op->held;
-			continue;
-		}
-		struct store_orphans *o = container_of(op, struct store_orphans, op);
-		o->n_committed = o->n_died;
-		store_list_add(&s->again, op);
+		store_list_add(&finished, op);
+		held += op->held;
 	}
 	if (!finished.first && !n) {
 		free(changes);
@@ -207,10 +206,8 @@ static int execute(struct store *s, struct store_op *op)
 		return 0;
 	}
 	int r = kinds[op->kind].run(s, op);
-	if (r > 0)
-		op->result = r;
 	op->held = store_op_weight(op);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 /* Ends the batch behind `op`: the rest is the beginning of the next one. */

@@ -1,8 +1,8 @@
 /*
  * The operations of the store and what they share; for its own files, on the writer
  * thread, within a transaction. 0: the operation is carried out, and what it came to
- * stands in its `result`. 1: there is more of it for the next batch. Negative errno: the
- * transaction is to be rolled back (-EIO: for good).
+ * stands in its `result`. Negative errno: the transaction is to be rolled back (-EIO: for
+ * good).
  */
 #ifndef IO_STORE_EXEC_H
 #define IO_STORE_EXEC_H
@@ -19,6 +19,7 @@ int store_exec_settle(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_replay(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_discard(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_pause(struct store *s, struct store_op *op) MUST_CHECK;
+int store_exec_letters(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_due(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_orphans(struct store *s, struct store_op *op) MUST_CHECK;
 int store_exec_asks(struct store *s, struct store_op *op) MUST_CHECK;
@@ -55,6 +56,12 @@ int store_add_run(struct store *s, const struct store_new_run *run,
  * `reason` is borrowed. 0, or negative errno. */
 int store_end_run(struct store *s, uint64_t number, enum runstate state,
 	const char *reason) MUST_CHECK;
+/* A run that is done or dead runs again, a dead one is done: 0, 1 = its state forbids it. */
+int store_replay_run(struct store *s, uint64_t number, uint64_t *ret_number) MUST_CHECK;
+int store_discard_run(struct store *s, uint64_t number, const char *reason) MUST_CHECK;
+/* Does the run in this row fit, whose first columns are FILTER_COLUMNS? 1 or 0. */
+int store_run_fits(
+	struct store *s, const struct store_run_filter *f, sqlite3_stmt *row) MUST_CHECK;
 void store_count_run(struct store *s, enum runstate from, enum runstate to);
 /* A job's ask_at_usec changes. */
 void store_count_asking(struct store *s, int64_t from_usec, int64_t to_usec);
@@ -68,7 +75,9 @@ int store_mend_asks(struct store *s) MUST_CHECK;
 int store_note_change(struct store *s, uint64_t job, uint64_t run) MUST_CHECK;
 /* The numbers that deleted rows had are not given away again. */
 int store_keep_numbers(struct store *s) MUST_CHECK;
+/* As many of the job's as the budget buys, in rows and pages, which it is less then. */
 int store_drop_runs(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;
+int store_drop_callbacks(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;
 
 /* ---- store_hook.c ---- */
 int store_load_hooks(struct store *s) MUST_CHECK; /* for store_open() */
@@ -84,6 +93,8 @@ int store_source_due(struct store *s, const char *hook, const char *source,
 
 /* ---- store_record.c: rows become records. 1, 0 = no such row, negative errno ---- */
 enum { STORE_WITH_OUTPUT = 1, STORE_WITH_PAYLOAD = 2 };
+int store_read_letter(
+	struct store *s, uint64_t number, struct store_letter *ret) MUST_CHECK;
 int store_read_job(
 	struct store *s, uint64_t number, int with, struct store_job *ret) MUST_CHECK;
 int store_read_run(

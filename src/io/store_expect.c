@@ -92,21 +92,6 @@ static int is_running(struct store *s, uint64_t job)
 	return r;
 }
 
-static int drop_callbacks(struct store *s, uint64_t job)
-{
-	for (;;) {
-		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-		int r = STORE_ROW(s, SQL_CALLBACKS_OF_JOB, &row, ARG_INT(job));
-		if (r <= 0)
-			return r;
-		uint64_t number = store_sql_number(row, 0);
-		store_sql_resetp(&row);
-		r = STORE_RUN(s, SQL_CALLBACK_DROP, ARG_INT(number));
-		if (r)
-			return r;
-	}
-}
-
 int store_exec_forget(struct store *s, struct store_op *op)
 {
 	struct store_forget *o = container_of(op, struct store_forget, op);
@@ -129,7 +114,7 @@ int store_exec_forget(struct store *s, struct store_op *op)
 	}
 	r = store_drop_runs(s, job.number, &budget);
 	if (!r)
-		r = drop_callbacks(s, job.number);
+		r = store_drop_callbacks(s, job.number, &budget);
 	if (!r)
 		r = STORE_RUN(s, SQL_JOB_DROP, ARG_INT(job.number));
 	if (!r)

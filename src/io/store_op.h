@@ -30,6 +30,7 @@ enum store_kind {
 	STORE_BIND,
 	STORE_REPLAY,
 	STORE_DISCARD,
+	STORE_LETTERS,
 	STORE_GET_JOB,
 	STORE_GET_RUN,
 	STORE_LIST_JOBS,
@@ -74,7 +75,8 @@ struct store_run {
 	struct bytes stdout_tail,
 		stderr_tail; /* only from STORE_GET_RUN and a job's runs */
 	bool truncated, test;
-	uint64_t replay_of;    /* run number, 0 = none */
+	/* Run numbers, 0 = none: whose replay this is, its newest replay, the death it tells of. */
+	uint64_t replay_of, replayed_by, dead_of;
 	int64_t received_usec; /* when its callback came */
 	struct bytes payload;  /* only from STORE_CLAIM; .data NULL otherwise */
 	char *fields; /* JSON object of header, query and form values kept for Export=, or
@@ -136,6 +138,9 @@ enum store_verdict {
 /* A hook that wants this callback if it moves the job. */
 struct store_wish {
 	const char *hook;
+	/* Of a death: only if its job is of one of these; none is any. */
+	char *const *sources;
+	size_t n_sources;
 	bool start_now; /* a slot is kept: insert as running, attempt 1, and hand it back
 			 */
 	uint64_t run;   /* out: number of the run made, 0 = none */
@@ -243,16 +248,23 @@ struct store_due {
 	size_t n_hooks;
 };
 
-/* A hook that is gone from the configuration: its waiting runs become dead, "no such
- * hook", and make the runs of `dead_wishes` as a settle does. */
+/* A run by its names, and its replay: what is told of one that was dealt with. */
+struct store_letter {
+	char run[RUN_ID_SIZE], new_run[RUN_ID_SIZE]; /* new_run: "" = was not replayed */
+	char hook[65], source[65], job[256];
+};
+
+/* A hook that is gone from the configuration: some hundred of its waiting runs become
+ * dead, "no such hook", and make the runs of `dead_wishes` as a settle does. */
 struct store_orphans {
 	struct store_op op;
 	const char *hook;
 	struct store_wish *dead_wishes; /* .run is the last one made */
 	size_t n_dead_wishes;
 	/* out */
-	uint64_t n_died;
-	uint64_t n_committed; /* the store's */
+	struct store_letter *died;
+	size_t n_died;
+	bool more; /* to be asked again */
 };
 
 /* Kept over restarts, for hooks that are configured or not; whether it is, is the caller's to
@@ -270,14 +282,54 @@ struct store_replay {
 	struct store_op op;
 	const char *run; /* id */
 	/* out */
-	char new_run[RUN_ID_SIZE];
-	char hook[65];
+	struct store_letter letter;
 };
 
-/* A dead run is taken off the list of the dead (state done, reason "discarded: …"). */
+/* A dead run is taken off the list of the dead (state done, with this reason). */
 struct store_discard {
 	struct store_op op;
 	const char *run, *reason;
+	/* out */
+	struct store_letter letter;
+};
+
+/* Which runs: all that is given has to fit. */
+struct store_run_filter {
+	enum runstate state;       /* RUN_NONE: all */
+	const char *hook, *source; /* NULL: all */
+	/* When it ended; one that did not: started; one that waits: is due. 0: all. */
+	int64_t since_usec, until_usec;
+	enum store_replayed {
+		STORE_REPLAYED_OR_NOT,
+		STORE_NOT_REPLAYED,
+		STORE_REPLAYED
+	} replayed;
+};
+
+/*
+ * Replays or discards what fits the filter, the oldest first, in steps: some hundred runs
+ * at a time, each step a commit. Whoever asks goes on with `next` and `through` until
+ * `next` is 0, or stops; a replay passes over what was replayed, so it can begin anew.
+ */
+struct store_letters {
+	struct store_op op;
+	enum store_verb {
+		STORE_VERB_COUNT, /* only tells what would be dealt with */
+		STORE_VERB_REPLAY,
+		STORE_VERB_DISCARD
+	} verb;
+	struct store_run_filter filter; /* .state is RUN_DEAD, or RUN_DONE to replay */
+	const char *reason;             /* of a discard */
+	/* Not NULL: runs of other hooks are passed over and counted. */
+	const char *const *hooks;
+	size_t n_hooks;
+	unsigned limit;
+	uint64_t after;   /* run number: only newer ones; 0: from the oldest */
+	uint64_t through; /* none newer than this, in: 0 = the newest there is; out */
+	/* out */
+	struct store_letter *letters;
+	size_t n_letters, n_passed_over;
+	uint64_t next; /* 0: that was all */
 };
 
 /* ---- Expectations and upload tokens ---- */
@@ -397,8 +449,7 @@ struct store_list_jobs { /* newest first */
 
 struct store_list_runs { /* newest first */
 	struct store_op op;
-	enum runstate state; /* RUN_NONE: all */
-	const char *hook;    /* NULL: all */
+	struct store_run_filter filter;
 	unsigned limit;
 	uint64_t after;
 	/* out */

@@ -79,7 +79,6 @@ struct store {
 	sqlite3_stmt *statements[STORE_SQL_MAX];
 	char failure[256];
 	struct store_list kept;    /* settles and claims that the disk did not take yet */
-	struct store_list again;   /* not done in one batch */
 	struct store_list left;    /* taken, but the batch was heavy before their turn */
 	struct store_counts ahead; /* as of the transaction that is open */
 	uint64_t next_job, next_callback, next_run, next_change;

@@ -72,7 +72,7 @@ static int runs_are_old(struct store *s, uint64_t job, int64_t before)
 	return r < 0 ? r : 1;
 }
 
-static int drop_callbacks(struct store *s, uint64_t job, size_t *budget)
+int store_drop_callbacks(struct store *s, uint64_t job, size_t *budget)
 {
 	while (*budget) {
 		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
@@ -97,7 +97,7 @@ static int drop_job(struct store *s, uint64_t job, size_t *budget)
 	int r = store_drop_runs(s, job, budget);
 
 	if (!r)
-		r = drop_callbacks(s, job, budget);
+		r = store_drop_callbacks(s, job, budget);
 	if (r || !*budget)
 		return r;
 	--*budget;

@@ -161,22 +161,72 @@ int store_exec_list_jobs(struct store *s, struct store_op *op)
 	return answer(s, op, r);
 }
 
+/* 1 or 0. */
+static int is_of_source(struct store *s, uint64_t job, const char *source)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	int r = STORE_ROW(s, SQL_JOB_SOURCE, &row, ARG_INT(job));
+	return r == 1 ? is_one_of(store_sql_peek(row, 0), source) : r;
+}
+
+/* 1 or 0. */
+static int is_replayed(struct store *s, uint64_t number)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	return STORE_ROW(s, SQL_RUN_REPLAYED, &row, ARG_INT(number));
+}
+
+static int64_t time_of_run(sqlite3_stmt *row)
+{
+	int64_t started = sqlite3_column_int64(row, 5);
+	int64_t finished = sqlite3_column_int64(row, 6);
+
+	if (sqlite3_column_int(row, 1) == RUN_WAITING)
+		return sqlite3_column_int64(row, 4);
+	return finished ? finished : started;
+}
+
+int store_run_fits(struct store *s, const struct store_run_filter *f, sqlite3_stmt *row)
+{
+	int64_t time = time_of_run(row);
+	int r = 1;
+
+	if ((f->state && sqlite3_column_int(row, 1) != (int)f->state) ||
+		!is_one_of(store_sql_peek(row, 2), f->hook) ||
+		(f->since_usec && time < f->since_usec) ||
+		(f->until_usec && time >= f->until_usec))
+		return 0;
+	if (f->source)
+		r = is_of_source(s, store_sql_number(row, 3), f->source);
+	if (r == 1 && f->replayed != STORE_REPLAYED_OR_NOT) {
+		r = is_replayed(s, store_sql_number(row, 0));
+		if (r >= 0)
+			r = r == (f->replayed == STORE_REPLAYED);
+	}
+	return r;
+}
+
 static int list_runs(struct store *s, struct store_list_runs *o, unsigned limit)
 {
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-	bool open = o->state != RUN_NONE && o->state != RUN_DONE;
+	enum runstate state = o->filter.state;
+	bool open = state != RUN_NONE && state != RUN_DONE;
 	uint64_t began = clock_mono_usec();
 	unsigned rows = 0;
 
-	int r = open ? STORE_ROW(s, SQL_RUNS_IN_STATE, &row, ARG_INT(o->state),
+	int r = open ? STORE_ROW(s, SQL_RUNS_IN_STATE, &row, ARG_INT(state),
 			       ARG_INT(before(o->after)))
 		     : STORE_ROW(s, SQL_RUNS_DOWN, &row, ARG_INT(before(o->after)));
 	for (; r == 1; r = store_sql_next(s, row)) {
 		if (o->n_runs == limit || is_late(began, &rows))
 			return 1;
 		o->next = store_sql_number(row, 0);
-		if ((o->state && sqlite3_column_int(row, 1) != (int)o->state) ||
-			!is_one_of(store_sql_peek(row, 2), o->hook))
+		r = store_run_fits(s, &o->filter, row);
+		if (r < 0)
+			return r;
+		if (!r)
 			continue;
 		r = store_read_run(s, o->next, 0, &o->runs[o->n_runs]);
 		if (r < 0)

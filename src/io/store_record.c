@@ -29,6 +29,28 @@ uint64_t store_run_number(const struct store *s, const char *id)
 	return number;
 }
 
+static void peek_into(sqlite3_stmt *row, int column, char *ret, size_t size)
+{
+	struct bytes b = store_sql_peek(row, column);
+
+	snprintf(ret, size, "%.*s", (int)b.size, b.data ? b.data : "");
+}
+
+int store_read_letter(struct store *s, uint64_t number, struct store_letter *ret)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	*ret = (struct store_letter){.new_run = ""};
+	int r = STORE_ROW(s, SQL_RUN_LETTER, &row, ARG_INT(number));
+	if (r <= 0)
+		return r;
+	store_run_id(s, number, ret->run);
+	peek_into(row, 0, ret->hook, sizeof(ret->hook));
+	peek_into(row, 1, ret->source, sizeof(ret->source));
+	peek_into(row, 2, ret->job, sizeof(ret->job));
+	return 1;
+}
+
 static void fill_job(sqlite3_stmt *row, struct store_job *ret, bool *failed)
 {
 	ret->number = store_sql_number(row, 0);
@@ -91,6 +113,8 @@ static void fill_run(
 	ret->replay_of = store_sql_number(row, 16);
 	ret->received_usec = sqlite3_column_int64(row, 17);
 	ret->fields = store_sql_text(row, 18, failed);
+	ret->dead_of = store_sql_number(row, 20);
+	ret->replayed_by = store_sql_number(row, 21);
 }
 
 static int add_output(struct store *s, struct store_run *ret)
@@ -260,6 +284,20 @@ void store_op_fini(struct store_op *op)
 		EMPTY(store_changes_free, changes, n_changes);
 		break;
 	}
+	case STORE_ORPHANS: {
+		RECORD(store_orphans);
+		free(record->died);
+		record->died = NULL;
+		record->n_died = 0;
+		break;
+	}
+	case STORE_LETTERS: {
+		RECORD(store_letters);
+		free(record->letters);
+		record->letters = NULL;
+		record->n_letters = 0;
+		break;
+	}
 	case STORE_DUE: due_free(container_of(op, struct store_due, op)); break;
 	case STORE_ASKS: {
 		RECORD(store_asks);
@@ -274,7 +312,6 @@ void store_op_fini(struct store_op *op)
 	case STORE_BIND:
 	case STORE_REPLAY:
 	case STORE_DISCARD:
-	case STORE_ORPHANS:
 	case STORE_ASKED:
 	case STORE_PAUSE:
 	case STORE_PING: break; /* their results are in the record itself */
@@ -330,6 +367,10 @@ size_t store_op_weight(const struct store_op *op)
 	case STORE_LIST_CHANGES: {
 		CONST_RECORD(store_list_changes);
 		return record->n_changes * sizeof(*record->changes);
+	}
+	case STORE_LETTERS: {
+		CONST_RECORD(store_letters);
+		return record->n_letters * sizeof(*record->letters);
 	}
 	default: return 0;
 	}

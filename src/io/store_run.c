@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 
 /* Runs that orphans may end in one batch: it stays short. */
 #define DEATHS_MAX 500
@@ -109,12 +108,32 @@ static int is_in_chain(struct store *s, const char *hook, const struct row *dead
 	return 0;
 }
 
+/* Does this hook ask for deaths of other sources only? 1 or 0. */
+static int is_deaf_to(
+	struct store *s, const struct store_wish *wish, const struct row *dead)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	if (!wish->n_sources)
+		return 0;
+	int r = STORE_ROW(s, SQL_JOB_SOURCE, &row, ARG_INT(dead->job));
+	if (r <= 0)
+		return r ? r : store_broken(s, "a run without its job");
+	struct bytes source = store_sql_peek(row, 0);
+	for (size_t i = 0; i < wish->n_sources; i++)
+		if (bytes_equal(source, bytes_of(wish->sources[i])))
+			return 0;
+	return 1;
+}
+
 static int make_dead_letters(
 	struct store *s, const struct row *dead, struct store_wish *wishes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint64_t number = 0;
-		int r = is_in_chain(s, wishes[i].hook, dead);
+		int r = is_deaf_to(s, &wishes[i], dead);
+		if (!r)
+			r = is_in_chain(s, wishes[i].hook, dead);
 		if (r < 0)
 			return r;
 		if (r)
@@ -226,24 +245,15 @@ int store_exec_settle(struct store *s, struct store_op *op)
 	return make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
 }
 
-int store_exec_replay(struct store *s, struct store_op *op)
+int store_replay_run(struct store *s, uint64_t number, uint64_t *ret_number)
 {
-	struct store_replay *o = container_of(op, struct store_replay, op);
 	CLEANUP(row_fini) struct row row = {.number = 0};
-	uint64_t number = 0;
 
-	o->new_run[0] = o->hook[0] = '\0';
-	int r = read_row(s, store_run_number(s, o->run), &row);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		op->result = -ENOENT;
-		return 0;
-	}
-	if (row.state != RUN_DONE && row.state != RUN_DEAD) {
-		op->result = -EBUSY;
-		return 0;
-	}
+	int r = read_row(s, number, &row);
+	if (r <= 0)
+		return r ? r : store_broken(s, "a run that was there is not");
+	if (row.state != RUN_DONE && row.state != RUN_DEAD)
+		return 1;
 	struct store_new_run run = {
 		.job = row.job,
 		.callback = row.callback,
@@ -253,44 +263,42 @@ int store_exec_replay(struct store *s, struct store_op *op)
 		.status = row.status,
 		.outcome = row.outcome,
 	};
-	r = store_add_run(s, &run, &number);
-	if (r)
-		return r;
-	store_run_id(s, number, o->new_run);
-	snprintf(o->hook, sizeof(o->hook), "%s", row.hook);
-	return 0;
+	return store_add_run(s, &run, ret_number);
 }
 
-int store_exec_discard(struct store *s, struct store_op *op)
+/* All else stays as its last attempt left it. */
+int store_discard_run(struct store *s, uint64_t number, const char *reason)
 {
-	struct store_discard *o = container_of(op, struct store_discard, op);
-	CLEANUP(store_run_fini) struct store_run held = {.number = 0};
-
-	int r = store_read_run(s, store_run_number(s, o->run), STORE_WITH_OUTPUT, &held);
-	if (r < 0)
-		return r;
-	if (r == 0 || held.state != RUN_DEAD) {
-		op->result = r ? -EBUSY : -ENOENT;
-		return 0;
-	}
 	CLEANUP(row_fini) struct row row = {.number = 0};
-	r = read_row(s, held.number, &row);
-	if (r < 0)
+
+	int r = read_row(s, number, &row);
+	if (r <= 0)
+		return r ? r : store_broken(s, "a run that was there is not");
+	if (row.state != RUN_DEAD)
+		return 1;
+	assert(runstate_allowed(RUN_DEAD, RUN_DONE));
+	r = STORE_RUN(
+		s, SQL_RUN_DISCARD, ARG_INT(number), ARG_INT(RUN_DONE), ARG_TEXT(reason));
+	if (r)
 		return r;
-	/* All else stays as its last attempt left it. */
-	struct store_settle to = {
-		.state = RUN_DONE,
-		.due_usec = held.due_usec,
-		.started_usec = held.started_usec,
-		.finished_usec = held.finished_usec,
-		.exit_status = held.exit_status,
-		.signal = held.signal,
-		.reason = o->reason,
-		.truncated = held.truncated,
-		.stdout_tail = held.stdout_tail,
-		.stderr_tail = held.stderr_tail,
-	};
-	return settle(s, &row, &to);
+	store_count_run(s, RUN_DEAD, RUN_DONE);
+	return store_note_change(s, row.job, number);
+}
+
+static int bury(struct store *s, struct store_orphans *o, uint64_t number)
+{
+	CLEANUP(row_fini) struct row row = {.number = 0};
+
+	int r = read_row(s, number, &row);
+	if (r == 1)
+		r = store_read_letter(s, number, &o->died[o->n_died]);
+	if (r <= 0)
+		return r ? r : store_broken(s, "a run without its job");
+	r = end_without_process(s, &row, RUN_DEAD, "no such hook");
+	if (!r)
+		r = make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
+	o->n_died += !r;
+	return r;
 }
 
 /* 1 and a waiting run of the hook, 0 when there is none. */
@@ -309,29 +317,27 @@ static int any_of(struct store *s, const char *hook, uint64_t *ret_number)
 	return 0;
 }
 
-/* 1 while there are more: the rest comes in the next batch. */
 int store_exec_orphans(struct store *s, struct store_op *op)
 {
 	struct store_orphans *o = container_of(op, struct store_orphans, op);
 	uint64_t number = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < o->n_dead_wishes && !o->n_committed; i++)
+	for (size_t i = 0; i < o->n_dead_wishes; i++)
 		o->dead_wishes[i].run = 0;
-	for (int i = 0; i < DEATHS_MAX; i++) {
-		int r = any_of(s, o->hook, &number);
+	o->n_died = 0;
+	o->more = false;
+	o->died = calloc(DEATHS_MAX, sizeof(*o->died));
+	if (!o->died)
+		return -ENOMEM;
+	while (!r && o->n_died < DEATHS_MAX) {
+		r = any_of(s, o->hook, &number);
 		if (r <= 0)
 			return r;
-		CLEANUP(row_fini) struct row row = {.number = 0};
-		r = read_row(s, number, &row);
-		if (r == 1)
-			r = end_without_process(s, &row, RUN_DEAD, "no such hook");
-		if (!r)
-			r = make_dead_letters(s, &row, o->dead_wishes, o->n_dead_wishes);
-		if (r)
-			return r;
-		o->n_died++;
+		r = bury(s, o, number);
 	}
-	return 1;
+	o->more = !r;
+	return r;
 }
 
 int store_recover(struct store *s)

@@ -90,6 +90,9 @@ const char *const store_schema_steps[] = {
 	"CREATE INDEX run_behind ON run (hook, job) WHERE state = 1 AND behind = 1;"
 	"CREATE TABLE hook (name TEXT PRIMARY KEY, paused INTEGER NOT NULL, "
 	"started INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+
+	/* Was this one replayed? */
+	"CREATE INDEX run_replay ON run (replay_of) WHERE replay_of <> 0;",
 };
 const int store_schema_newest = ARRAY_SIZE(store_schema_steps);
 

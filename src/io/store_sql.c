@@ -12,7 +12,12 @@
 #define RUN_COLUMNS                                                                      \
 	"r.number, r.hook, j.source, j.id, r.status, r.outcome, r.state, r.attempt, "    \
 	"r.due, r.started, r.finished, r.exit_status, r.signal, r.reason, r.truncated, " \
-	"c.test, r.replay_of, c.received, c.fields, r.callback"
+	"c.test, r.replay_of, c.received, c.fields, r.callback, r.dead_of, "             \
+	"(SELECT max(number) FROM run INDEXED BY run_replay "                            \
+	"WHERE replay_of = r.number AND replay_of <> 0)"
+/* What store_run_fits() looks at; and what a row weighs. None of it lies behind the output. */
+#define FILTER_COLUMNS "number, state, hook, job, due, started, finished"
+#define SIZE_COLUMN    "coalesce(length(stdout), 0) + coalesce(length(stderr), 0)"
 /* "Not NULL" alone does not read the payload. */
 #define JOB_COLUMNS                                                                      \
 	"j.number, j.source, j.id, j.status, j.outcome, j.received, j.updated, "         \
@@ -75,6 +80,7 @@ static const char *const texts[STORE_SQL_MAX] = {
 	[SQL_JOB_GET] = "SELECT " JOB_COLUMNS ", c.payload FROM job j "
 			"LEFT JOIN callback c ON c.number = j.callback "
 			"WHERE j.number = ?1",
+	[SQL_JOB_SOURCE] = "SELECT source FROM job WHERE number = ?1",
 	[SQL_JOB_DROP] = "DELETE FROM job WHERE number = ?1",
 	[SQL_JOBS_BY_ID] = "SELECT number FROM job INDEXED BY job_key WHERE id = ?1 "
 			   "AND (?2 IS NULL OR source = ?2)",
@@ -125,6 +131,11 @@ static const char *const texts[STORE_SQL_MAX] = {
 	[SQL_RUN_GET] = "SELECT " RUN_COLUMNS " FROM run r CROSS JOIN job j CROSS JOIN "
 			"callback c WHERE r.number = ?1 AND j.number = r.job "
 			"AND c.number = r.callback",
+	[SQL_RUN_LETTER] = "SELECT r.hook, j.source, j.id FROM run r CROSS JOIN job j "
+			   "WHERE r.number = ?1 AND j.number = r.job",
+	[SQL_RUN_REPLAYED] = "SELECT 1 FROM run INDEXED BY run_replay "
+			     "WHERE replay_of = ?1 AND replay_of <> 0",
+	[SQL_RUN_DISCARD] = "UPDATE run SET state = ?2, reason = ?3 WHERE number = ?1",
 	[SQL_RUN_OUTPUT] = "SELECT stdout, stderr FROM run WHERE number = ?1",
 	[SQL_RUN_STATE] = "SELECT state, attempt, job, callback, hook, outcome, status, "
 			  "dead_of, started FROM run WHERE number = ?1",
@@ -177,16 +188,21 @@ static const char *const texts[STORE_SQL_MAX] = {
 	[SQL_RUN_ELDER] = "SELECT 1 FROM run INDEXED BY run_job WHERE job = ?1 "
 			  "AND hook = ?2 AND number <> ?3 "
 			  "AND (state = 2 OR (state = 1 AND number < ?3)) LIMIT 1",
-	[SQL_RUNS_IN_STATE] = "SELECT number, state, hook FROM run INDEXED BY run_open "
+	[SQL_RUNS_IN_STATE] = "SELECT " FILTER_COLUMNS " FROM run INDEXED BY run_open "
 			      "WHERE state <> 3 AND state = ?1 AND number < ?2 "
 			      "ORDER BY number DESC",
 	[SQL_RUNS_OF_JOB] = "SELECT number FROM run INDEXED BY run_job WHERE job = ?1 "
 			    "ORDER BY number DESC LIMIT ?2",
-	[SQL_RUNS_SIZES] = "SELECT number, state, finished, "
-			   "coalesce(length(stdout), 0) + coalesce(length(stderr), 0) "
-			   "FROM run INDEXED BY run_job WHERE job = ?1",
-	[SQL_RUNS_DOWN] = "SELECT number, state, hook FROM run WHERE number < ?1 "
+	[SQL_RUNS_SIZES] = "SELECT number, state, finished, " SIZE_COLUMN
+			   " FROM run INDEXED BY run_job WHERE job = ?1",
+	[SQL_RUNS_DOWN] = "SELECT " FILTER_COLUMNS " FROM run WHERE number < ?1 "
 			  "ORDER BY number DESC",
+	[SQL_RUNS_UP_IN_STATE] =
+		"SELECT " FILTER_COLUMNS ", " SIZE_COLUMN " FROM run INDEXED BY run_open "
+		"WHERE state <> 3 AND state = ?1 AND number > ?2 AND number <= ?3 "
+		"ORDER BY number",
+	[SQL_RUNS_UP] = "SELECT " FILTER_COLUMNS ", " SIZE_COLUMN " FROM run "
+			"WHERE number > ?2 AND number <= ?3 ORDER BY number",
 
 	[SQL_HOOKS] = "SELECT name, paused, started FROM hook ORDER BY name",
 	[SQL_HOOK_PAUSED] = "SELECT paused FROM hook WHERE name = ?1",

@@ -62,7 +62,6 @@ void store_fail(struct store *s, struct store_list *batch)
 
 	*batch = (struct store_list){NULL, NULL};
 	store_list_join(&all, &s->kept);
-	store_list_join(&all, &s->again);
 	store_list_join(&all, &s->left);
 	pthread_mutex_lock(&s->mutex);
 	store_list_join(&all, &s->queue);
@@ -146,7 +145,6 @@ static void take_batch(struct store *s, struct store_list *batch)
 {
 	size_t n = 0, bytes = 0;
 
-	store_list_join(batch, &s->again);
 	if (s->left.first) { /* came before all that waits */
 		store_list_join(batch, &s->left);
 		return;
@@ -223,7 +221,7 @@ static void take_limits(struct store *s)
  * stops does not wait for it. */
 static bool has_work(const struct store *s)
 {
-	return (s->queue.first || s->again.first || s->left.first) &&
+	return (s->queue.first || s->left.first) &&
 	       (s->held < STORE_HELD_BYTES || s->stopping);
 }
 
@@ -257,7 +255,6 @@ static void finish(struct store *s)
 	if (!s->failed) {
 		struct store_list left = s->kept;
 		s->kept = (struct store_list){NULL, NULL};
-		store_list_join(&left, &s->again);
 		for (op = left.first; op; op = op->next)
 			store_fail_op(op, -ECANCELED);
 		store_deliver(s, &left, NULL, 0);

@@ -5,6 +5,7 @@
 #include "rules/config_build.h"
 
 #include "base/codec.h"
+#include "rules/head.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -316,6 +317,27 @@ static void tell_secret(struct build *b, const struct section *section,
 		"SecretFile=%s: %s", findings_quote(bytes_of(s->file)).text, problem);
 }
 
+/*
+ * Verify=header compares with a value as it arrives, without the blanks around it (RFC 9110,
+ * 5.5): what begins or ends with one, or holds a control character, never does.
+ */
+static void check_header_secret(
+	struct build *b, const struct section *section, const struct secret *s)
+{
+	struct bytes text = {(const char *)s->text, s->text_size};
+	bool sound = bytes_trim(text).size == text.size;
+
+	for (size_t i = 0; i < text.size; i++)
+		sound &= head_is_value_char(text.data[i]);
+	if (!sound)
+		findings_warning(&b->findings,
+			place_of(settings_of(section, "SecretFile"), s),
+			"SecretFile=%s: no header can hold it, so it never verifies: "
+			"there "
+			"is a blank at an end, or a control character",
+			findings_quote(bytes_of(s->file)).text);
+}
+
 void config_secret_decode(
 	struct build *b, const struct section *section, struct source *source)
 {
@@ -326,6 +348,8 @@ void config_secret_decode(
 
 	for (size_t i = 0; i < source->n_secrets; i++) {
 		struct secret *s = &source->secrets[i];
+		if ((source->verify & VERIFY_HEADER) && !s->keys)
+			check_header_secret(b, section, s);
 		problem = s->keys ? NULL : decode_own(&source->signature, s);
 		n_own += !problem;
 		if (problem && own_alone)

@@ -87,7 +87,8 @@ bool content_header(
 	while (*template) {
 		if (next(&template, &piece) != CONTENT_HEADER || i-- > 0)
 			continue;
-		(void)named_at(piece.data, HEADER_OPEN, &name);
+		if (named_at(piece.data, HEADER_OPEN, &name) == 0)
+			return false;
 		memcpy(ret, name.data, name.size);
 		ret[name.size] = '\0';
 		return true;

@@ -57,7 +57,8 @@ static struct bytes path_of(struct bytes url)
 {
 	struct bytes rest, host;
 
-	if (url.size >= VERIFY_URL_SIZE || !bytes_starts(url, bytes_of(SCHEME)))
+	if (!url.data || url.size >= VERIFY_URL_SIZE ||
+		!bytes_starts(url, bytes_of(SCHEME)))
 		return BYTES_NONE;
 	rest = (struct bytes){url.data + strlen(SCHEME), url.size - strlen(SCHEME)};
 	const char *slash = memchr(rest.data, '/', rest.size);
@@ -194,16 +195,18 @@ static const char *read_members(struct sns *s)
 	if (problem)
 		return problem;
 	struct bytes version = member(s->json, "SignatureVersion");
-	if (!bytes_equal(version, bytes_of("1")) && !bytes_equal(version, bytes_of("2")))
+	s->version = bytes_equal(version, bytes_of("1"))   ? 1
+		     : bytes_equal(version, bytes_of("2")) ? 2
+							   : 0;
+	if (!s->version)
 		return "SignatureVersion is not 1 or 2";
-	s->version = version.data[0] == '1' ? 1 : 2;
 	s->topic = member(s->json, "TopicArn");
 	s->signature = member(s->json, "Signature");
 	if (!s->signature.data)
 		return "Signature is missing";
 	/* NUL cannot be in it: that is no digit, and ends the text. */
 	struct bytes timestamp = member(s->json, "Timestamp");
-	if (strlen(timestamp.data) != timestamp.size ||
+	if (!timestamp.data || strlen(timestamp.data) != timestamp.size ||
 		clock_parse(timestamp.data, &s->timestamp_usec) < 0)
 		return "Timestamp is not a time";
 	return read_urls(s);

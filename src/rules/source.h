@@ -8,6 +8,7 @@
 #include "rules/cidr.h"
 #include "rules/field.h"
 #include "rules/keyset.h"
+#include "rules/words.h"
 
 #include <stdint.h>
 
@@ -41,11 +42,6 @@ struct secret {
 	/* Of the schemes with public keys: it holds some, and is no shared secret. Or NULL. */
 	struct keyset *keys;
 	char *file; /* as written in the configuration, for messages */
-};
-
-struct words {
-	char **list;
-	size_t size;
 };
 
 /* What `hmac` checks. */

@@ -6,7 +6,11 @@
 #define RULES_WORDS_H
 
 #include "base/text.h"
-#include "rules/source.h"
+
+struct words {
+	char **list;
+	size_t size;
+};
 
 /* Appends a copy. 0 or -ENOMEM. */
 int words_add(struct words *w, struct bytes word) MUST_CHECK;

@@ -228,8 +228,8 @@ def test_a_rate_is_kept_and_nothing_merged(run_daemon):
 
 GREEDY = (
     "[Source quiet]\nVerify=none\n"
-    "[Hook bad]\nSource=s\nExec=/bin/false\nMaxConcurrent=16\nRetries=5\nRetryDelay=1s\n"
-    "[Hook slow]\nSource=s\nExec=/bin/sleep 600\nMaxConcurrent=16\nKillAfter=0\n"
+    "[Hook bad]\nSource=s\nExec=/bin/false\nMaxConcurrent=32\nRetries=5\nRetryDelay=1s\n"
+    "[Hook slow]\nSource=s\nExec=/bin/sleep 600\nMaxConcurrent=32\nKillAfter=0\n"
     "[Hook third]\nExec=/bin/true\nMaxConcurrent=8\n"
 )
 
@@ -252,16 +252,16 @@ def lateness(d, ids, source="s"):
 
 def test_greedy_hooks_leave_a_slot_for_a_third_one(run_daemon):
     """One always fails, one is always slow, and both could take all there is."""
-    d = run_daemon(SOURCE + GREEDY, daemon="MaxConcurrent=16\nStopTimeout=0\nLogLevel=warning")
+    d = run_daemon(SOURCE + GREEDY, daemon="MaxConcurrent=32\nStopTimeout=0\nLogLevel=warning")
     n = 1000 if FULL else 40
     alone = lateness(d, [f"q{i}" for i in range(n)], "quiet")
     send_many(d, [f"warm{i}" for i in range(40)])
-    until(lambda: hook_of(d, "slow")["running"] >= 12)
+    until(lambda: hook_of(d, "slow")["running"] >= 20)
     until(lambda: hook_of(d, "third")["running"] == 0)
-    assert hook_of(d, "slow")["running"] < 16
+    assert hook_of(d, "slow")["running"] < 32
     beside = lateness(d, [f"j{i}" for i in range(n)])
     print("callback to start, p50 and p99 in ms: alone %.1f %.1f, beside them %.1f %.1f" % (*alone, *beside))
-    assert hook_of(d, "slow")["running"] < 16
+    assert hook_of(d, "slow")["running"] < 32
     assert beside[0] - alone[0] < (10 if FULL else 500), (alone, beside)
     assert beside[1] - alone[1] < (10 if FULL else 5000), (alone, beside)
 

@@ -46,6 +46,7 @@ static const struct {
 		"others can read it"},
 	{"open", "secret", "others can read it"},
 	{"line", "key\nX-Evil: 1\n", NULL},
+	{"blank", "secret \n", NULL},
 };
 
 static int on_read_secret(void *arg, const char *name, char **ret, size_t *ret_size,

@@ -221,8 +221,8 @@ static void test_hanging_sink(void **state)
 	start = now();
 	/* Of many kinds and of time that passes, or the limit would come first. */
 	for (unsigned i = 0; i < 20000; i++) {
-		if (i % 900 == 0)
-			clock_freeze(0, (i / 900 + 10) * 2000000ull);
+		if (i % 100 == 0) /* within what a hook may write in a second */
+			clock_freeze(0, (i / 100 + 10) * 2000000ull);
 		log_event(LOG_CALLBACK, NULL, "record %u.", i);
 	}
 	assert_true(now() - start < 5);
@@ -258,12 +258,32 @@ static void test_bytes_bounded(void **state)
 	memset(line, 'x', sizeof(line));
 	set_hangs(true);
 	for (unsigned i = 0; i < 4000; i++) {
-		if (i % 900 == 0)
-			clock_freeze(0, (i / 900 + 10) * 2000000ull);
+		if (i % 100 == 0) /* within what a hook may write in a second */
+			clock_freeze(0, (i / 100 + 10) * 2000000ull);
 		log_hook_line(&fields, false, (struct bytes){line, sizeof(line)});
 	}
 	dropped = log_dropped() - dropped;
 	assert_in_range(4000 - dropped, 1990, 2049); /* 16 MiB */
+}
+
+/* Long lines: a megabyte a second of a hook, and what was counted by the hundred is told. */
+static void test_rate_in_bytes(void **state)
+{
+	static char line[8192];
+	const struct log_fields fields = {.hook = "wide"};
+	unsigned taken = 0;
+
+	(void)state;
+	memset(line, 'w', sizeof(line));
+	clock_freeze(0, 300000000);
+	for (unsigned i = 0; i < 200; i++)
+		taken += log_hook_line(
+			&fields, false, (struct bytes){line, sizeof(line)});
+	assert_int_equal(taken, 128);
+	log_hook_left_out(&fields, 1000);
+	clock_freeze(0, 301000000);
+	assert_sent("MESSAGE=1072 lines of hook wide left out");
+	assert_true(log_hook_line(&fields, false, (struct bytes){line, sizeof(line)}));
 }
 
 /* A sink that refuses is asked again; what it refused is counted and told. */
@@ -304,7 +324,9 @@ static void test_rate(void **state)
 	clock_freeze(0, 101000000);
 	assert_sent("MESSAGE=500 log records of kind REFUSED left out: more than 1000 a "
 		    "second\n");
-	assert_sent("MESSAGE=200 log records of hook one left out");
+	assert_sent("MESSAGE=200 lines of hook one left out: more than 1000 or 1 MiB a "
+		    "second\n");
+	assert_sent("SYSLOG_IDENTIFIER=one\n");
 	log_event(LOG_REFUSED, NULL, "again");
 	assert_sent("MESSAGE=again\n");
 	assert_int_equal(count_sent("left out", 2), 2);
@@ -533,6 +555,7 @@ int main(void)
 		JOURNAL(test_bytes_bounded),
 		JOURNAL(test_refusing_sink),
 		JOURNAL(test_rate),
+		JOURNAL(test_rate_in_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The store: what a callback is to its job, tokens, expectations, opening, the queue. */
 #include "store_help.h"
 
+#include "base/text.h"
 #include "io/store_schema.h"
 
 #include <fcntl.h>
@@ -576,6 +577,13 @@ static void execute_sql(const char *sql)
 	sqlite3_close(db);
 }
 
+/* What takes each step of the schema back, for stores of an older version. */
+#define UNDO_STEP_3                                                               \
+	"DROP INDEX run_waiting; DROP INDEX run_behind; DROP TABLE hook;"         \
+	"ALTER TABLE run DROP COLUMN source; ALTER TABLE run DROP COLUMN behind;" \
+	"CREATE INDEX run_waiting ON run (hook, due) WHERE state = 1;"
+#define UNDO_STEP_4 "DROP INDEX run_replay;"
+
 /* What a store that knew nothing of asking has, is asked for. */
 static void test_from_version_1(void **state)
 {
@@ -584,16 +592,19 @@ static void test_from_version_1(void **state)
 
 	(void)state;
 	close_store();
-	execute_sql(
-		"DROP INDEX job_ask; DROP INDEX job_ask_from; DROP INDEX job_pending;"
-		"ALTER TABLE job DROP COLUMN ask_from;"
-		"ALTER TABLE job DROP COLUMN ask_tries;"
-		"ALTER TABLE job DROP COLUMN asked;"
-		"ALTER TABLE job DROP COLUMN ask_error;"
-		"CREATE INDEX job_ask ON job (ask_at) WHERE outcome = 1;"
-		"INSERT INTO job VALUES (1, 'src', 'old', NULL, 1, 0, 5, 5, 0, 0, 0, "
-		"0, 7, NULL, -1), (2, 'src', 'done', NULL, 2, 0, 5, 5, 0, 0, 0, 0, 7, "
-		"NULL, -1); PRAGMA user_version=1");
+	/* Made anew, as the first version made it. */
+	CLEANUP(freep)
+	char *sql = text_format(
+		"PRAGMA auto_vacuum=INCREMENTAL; BEGIN; %s; "
+		"INSERT INTO meta VALUES ('name', 'abcdefgh'); "
+		"INSERT INTO job VALUES (1, 'src', 'old', NULL, 1, 0, 5, 5, 0, 0, 0, 0, "
+		"7, NULL, -1), (2, 'src', 'done', NULL, 2, 0, 5, 5, 0, 0, 0, 0, 7, NULL, "
+		"-1); PRAGMA application_id=%d; PRAGMA user_version=1; COMMIT",
+		store_schema_steps[0], STORE_APPLICATION_ID);
+	assert_non_null(sql);
+	assert_int_equal(unlink(path_of(STORE_FILE)), 0);
+	unlink(path_of(STORE_FILE "-wal"));
+	execute_sql(sql);
 	reopen();
 	assert_int_equal(store_counts(fix.store).pending, 1);
 	assert_int_equal(store_counts(fix.store).asking, 1);
@@ -625,6 +636,35 @@ static void test_versions(void **state)
 	snprintf(sql, sizeof(sql), "PRAGMA application_id=%d", STORE_APPLICATION_ID);
 	execute_sql(sql);
 	reopen();
+}
+
+/* Version 2 knew no replays by their origin: what it had stored is found all the same. */
+static void test_from_version_2(void **state)
+{
+	uint64_t number = put_run("job", "hook", true);
+	struct store_settle settle = {.run = number,
+		.attempt = 1,
+		.state = RUN_DONE,
+		.exit_status = 0,
+		.signal = -1};
+	struct store_replay replay = {.run = run_id(number)};
+	struct store_claim claim = {.hook = "hook", .limit = 9, .now_usec = INT64_MAX};
+
+	(void)state;
+	assert_int_equal(run(&settle.op, STORE_SETTLE), 0);
+	assert_int_equal(run(&replay.op, STORE_REPLAY), 0);
+	close_store();
+	execute_sql(UNDO_STEP_4 UNDO_STEP_3 "PRAGMA user_version=2");
+	reopen();
+	/* What waits is in the queue of its source. */
+	assert_int_equal(run(&claim.op, STORE_CLAIM), 0);
+	assert_int_equal(claim.n_runs, 1);
+	assert_int_equal(claim.runs[0].number, number + 1);
+	store_op_fini(&claim.op);
+	struct store_get_run get = {.run = run_id(number)};
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_int_equal(get.record.replayed_by, number + 1);
+	store_op_fini(&get.op);
 }
 
 /* A start that was killed while it made the file leaves nothing in the way. */
@@ -670,6 +710,7 @@ int main(void)
 		TEST(test_damage),
 		TEST(test_from_version_1),
 		TEST(test_versions),
+		TEST(test_from_version_2),
 		TEST(test_unfinished_creation),
 	};
 

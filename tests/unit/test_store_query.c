@@ -91,7 +91,8 @@ static void test_run_pages(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
 		struct store_list_runs list = {
-			.state = want[i].state, .hook = want[i].hook, .limit = 2};
+			.filter = {.state = want[i].state, .hook = want[i].hook},
+			.limit = 2};
 		seen = 0;
 		last = UINT64_MAX;
 		do {

@@ -314,10 +314,12 @@ static void test_replay_and_discard(void **state)
 	assert_int_equal(run(&discard.op, STORE_DISCARD), -EBUSY);
 	assert_int_equal(settle(number, 1, RUN_DEAD, 0), 0);
 	assert_int_equal(run(&replay.op, STORE_REPLAY), 0);
-	assert_string_equal(replay.hook, "hook");
+	assert_string_equal(replay.letter.hook, "hook");
+	assert_string_equal(replay.letter.job, "job");
+	assert_string_equal(replay.letter.source, "src");
 	struct store_claim c = claim("hook", 1);
 	assert_int_equal(c.n_runs, 1);
-	assert_string_equal(c.runs[0].id, replay.new_run);
+	assert_string_equal(c.runs[0].id, replay.letter.new_run);
 	assert_int_equal(c.runs[0].attempt, 1);
 	assert_int_equal(c.runs[0].replay_of, number);
 	store_op_fini(&c.op);
@@ -344,6 +346,219 @@ static void test_replay_and_discard(void **state)
 	}
 }
 
+/* N runs of "hook", dead; their numbers follow each other from *ret_first on. */
+static void put_dead(unsigned n, const char *hook, uint64_t *ret_first)
+{
+	char id[16];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(id, sizeof(id), "%.4s-%u", hook, i);
+		uint64_t number = put_run(id, hook, true);
+		if (i == 0)
+			*ret_first = number;
+		assert_int_equal(settle(number, 1, RUN_DEAD, 0), 0);
+	}
+}
+
+/* All of it, step by step; how many were dealt with, and in how many commits. */
+static size_t deal(struct store_letters *l, uint64_t *ret_commits)
+{
+	uint64_t before = store_counts(fix.store).commits;
+	size_t n = 0;
+
+	l->after = l->through = 0;
+	do {
+		assert_int_equal(run(&l->op, STORE_LETTERS), 0);
+		assert_true(l->n_letters <= l->limit && l->n_letters <= 500);
+		n += l->n_letters;
+		l->after = l->next;
+		store_op_fini(&l->op);
+	} while (l->next);
+	*ret_commits = store_counts(fix.store).commits - before;
+	return n;
+}
+
+static void test_letters_in_steps(void **state)
+{
+	enum { N = 1200 };
+	struct store_letters l = {.verb = STORE_VERB_COUNT,
+		.filter = {.state = RUN_DEAD, .replayed = STORE_NOT_REPLAYED},
+		.limit = 100000}; /* it takes 500 all the same */
+	uint64_t first = 0, commits;
+
+	(void)state;
+	put_dead(N, "hook", &first);
+	assert_int_equal(deal(&l, &commits), N);
+	assert_int_equal(commits, 0); /* it only looks */
+	assert_counts(0, 0, 0, N);
+	/* Cut short after the first step, and begun anew: each once. */
+	l.verb = STORE_VERB_REPLAY;
+	l.after = l.through = 0;
+	assert_int_equal(run(&l.op, STORE_LETTERS), 0);
+	assert_true(l.n_letters && l.n_letters <= 500 && l.next);
+	assert_string_equal(l.letters[0].run, run_id(first)); /* the oldest */
+	assert_string_equal(l.letters[0].hook, "hook");
+	assert_string_equal(l.letters[0].job, "hook-0");
+	size_t begun = l.n_letters;
+	store_op_fini(&l.op);
+	assert_int_equal(deal(&l, &commits), N - begun);
+	assert_true(commits >= (N - begun + 499) / 500);
+	assert_counts(N, 0, 0, N);
+	assert_int_equal(deal(&l, &commits), 0);
+	assert_counts(N, 0, 0, N);
+	/* The oldest is started first. */
+	struct store_claim c = claim("hook", 1);
+	assert_int_equal(c.runs[0].replay_of, first);
+	store_op_fini(&c.op);
+	struct store_get_run get = {.run = run_id(first)};
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_int_equal(get.record.replayed_by, first + N);
+	store_op_fini(&get.op);
+}
+
+/* What dies while it goes on is newer than the operation: it is not met again. */
+static void test_letters_end(void **state)
+{
+	struct store_letters l = {.verb = STORE_VERB_REPLAY,
+		.filter = {.state = RUN_DEAD, .replayed = STORE_NOT_REPLAYED},
+		.limit = 1};
+	uint64_t first = 0;
+	unsigned steps = 0;
+
+	(void)state;
+	put_dead(3, "hook", &first);
+	do {
+		assert_int_equal(run(&l.op, STORE_LETTERS), 0);
+		assert_int_equal(l.n_letters, 1);
+		store_op_fini(&l.op);
+		assert_int_equal(settle(claim_one("hook"), 1, RUN_DEAD, 0), 0);
+		l.after = l.next;
+		assert_true(++steps <= 3);
+	} while (l.next);
+	assert_int_equal(steps, 3);
+	assert_counts(0, 0, 0, 6);
+	/* Their replays died as well: those are what the next one replays. */
+	uint64_t commits;
+	l.limit = 500;
+	assert_int_equal(deal(&l, &commits), 3);
+}
+
+static void test_letters_by_filter(void **state)
+{
+	static const char *const hooks[] = {"one"};
+	struct store_letters l = {.verb = STORE_VERB_COUNT, .limit = 500};
+	uint64_t first = 0, other, done, commits;
+
+	(void)state;
+	put_dead(3, "one", &first);
+	put_dead(2, "two", &other);
+	done = put_run("done", "one", true);
+	assert_int_equal(settle(done, 1, RUN_DONE, 0), 0);
+	const struct {
+		struct store_run_filter filter;
+		unsigned n;
+	} want[] = {
+		{{.state = RUN_DEAD}, 5},
+		{{.state = RUN_DEAD, .hook = "two"}, 2},
+		{{.state = RUN_DEAD, .hook = "none"}, 0},
+		{{.state = RUN_DEAD, .source = "src"}, 5},
+		{{.state = RUN_DEAD, .source = "sr"}, 0},
+		{{.state = RUN_DEAD, .since_usec = 20}, 5}, /* all ended at 20 */
+		{{.state = RUN_DEAD, .since_usec = 21}, 0},
+		{{.state = RUN_DEAD, .until_usec = 20}, 0},
+		{{.state = RUN_DEAD, .until_usec = 21}, 5},
+		{{.state = RUN_DONE}, 1},
+		{{.state = RUN_DONE, .hook = "two"}, 0},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		l.filter = want[i].filter;
+		assert_int_equal(deal(&l, &commits), want[i].n);
+		struct store_list_runs list = {.filter = want[i].filter, .limit = 100};
+		assert_int_equal(run(&list.op, STORE_LIST_RUNS), 0);
+		assert_int_equal(list.n_runs, want[i].n);
+		store_op_fini(&list.op);
+	}
+	l.filter = (struct store_run_filter){
+		.state = RUN_DEAD, .replayed = STORE_NOT_REPLAYED};
+	l.hooks = hooks; /* "two" is gone */
+	l.n_hooks = 1;
+	l.verb = STORE_VERB_REPLAY;
+	l.after = l.through = 0;
+	assert_int_equal(run(&l.op, STORE_LETTERS), 0);
+	assert_int_equal(l.n_letters, 3);
+	assert_int_equal(l.n_passed_over, 2);
+	store_op_fini(&l.op);
+	assert_counts(3, 0, 1, 5);
+	l.hooks = NULL;
+	l.filter.replayed = STORE_REPLAYED;
+	l.verb = STORE_VERB_DISCARD;
+	l.reason = "discarded: known";
+	assert_int_equal(deal(&l, &commits), 3);
+	assert_counts(3, 0, 4, 2);
+	struct store_get_run get = {.run = run_id(first)};
+	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
+	assert_int_equal(get.record.state, RUN_DONE);
+	assert_string_equal(get.record.reason, "discarded: known");
+	assert_true(bytes_equal(get.record.stdout_tail, TEXT("out\0put")));
+	store_op_fini(&get.op);
+	/* What waits, runs or is done cannot be discarded, nor what waits be replayed. */
+	for (int s = RUN_WAITING; s < RUN_STATE_MAX; s++) {
+		l.filter.state = (enum runstate)s;
+		l.verb = STORE_VERB_DISCARD;
+		assert_int_equal(run(&l.op, STORE_LETTERS), s == RUN_DEAD ? 0 : -EINVAL);
+		store_op_fini(&l.op);
+		l.verb = STORE_VERB_REPLAY;
+		if (s == RUN_WAITING || s == RUN_RUNNING)
+			assert_int_equal(run(&l.op, STORE_LETTERS), -EINVAL);
+	}
+}
+
+/* Rows with much output are heavy to write anew: fewer of them in a step. */
+static void test_letters_weigh(void **state)
+{
+	static char output[128 * 1024];
+	struct store_letters l = {.verb = STORE_VERB_DISCARD,
+		.filter = {.state = RUN_DEAD},
+		.reason = "discarded",
+		.limit = 500};
+	char id[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(id, sizeof(id), "job-%u", i);
+		struct store_settle s = {.run = put_run(id, "hook", true),
+			.attempt = 1,
+			.state = RUN_DEAD,
+			.exit_status = 1,
+			.signal = -1,
+			.stdout_tail = {output, sizeof(output)}};
+		assert_int_equal(run(&s.op, STORE_SETTLE), 0);
+	}
+	assert_int_equal(run(&l.op, STORE_LETTERS), 0);
+	assert_true(l.n_letters <= 40);
+	assert_true(l.next);
+	store_op_fini(&l.op);
+}
+
+/* To the last of them; how many died. */
+static size_t bury(struct store_orphans *o)
+{
+	size_t n = 0;
+
+	do {
+		assert_int_equal(run(&o->op, STORE_ORPHANS), 0);
+		assert_true(o->n_died <= 500);
+		for (size_t i = 0; i < o->n_died; i++) {
+			assert_string_equal(o->died[i].hook, o->hook);
+			assert_string_equal(o->died[i].source, "src");
+			assert_memory_equal(o->died[i].job, "job-", 4);
+		}
+		n += o->n_died;
+		store_op_fini(&o->op);
+	} while (o->more);
+	return n;
+}
+
 static void test_orphans(void **state)
 {
 	enum { N = 1100 }; /* more than goes into one batch */
@@ -368,8 +583,7 @@ static void test_orphans(void **state)
 	uint64_t other = put_run("other", "other", false);
 	assert_counts(N + 1, 0, 0, 0);
 	uint64_t commits = store_counts(fix.store).commits;
-	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
-	assert_int_equal(o.n_died, N);
+	assert_int_equal(bury(&o), N);
 	assert_int_equal(store_counts(fix.store).commits - commits, 3);
 	assert_counts(1, 0, 0, N);
 	assert_run(other, RUN_WAITING, 0);
@@ -383,7 +597,11 @@ static void test_orphans(void **state)
 static void test_orphans_are_mourned(void **state)
 {
 	enum { N = 600 }; /* in two batches */
-	struct store_wish wishes[] = {{.hook = "mourn"}, {.hook = "hook"}};
+	char *const of_others[] = {"other", "another"};
+	char *const of_ours[] = {"other", "src"};
+	struct store_wish wishes[] = {{.hook = "mourn"}, {.hook = "hook"},
+		{.hook = "deaf", .sources = of_others, .n_sources = 2},
+		{.hook = "near", .sources = of_ours, .n_sources = 2}};
 	struct store_orphans o = {.hook = "hook",
 		.dead_wishes = wishes,
 		.n_dead_wishes = ARRAY_SIZE(wishes)};
@@ -394,21 +612,21 @@ static void test_orphans_are_mourned(void **state)
 		snprintf(id, sizeof(id), "job-%u", i);
 		put_run(id, "hook", false);
 	}
-	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
-	assert_int_equal(o.n_died, N);
-	assert_counts(N, 0, 0, N);
+	assert_int_equal(bury(&o), N);
+	assert_counts(2 * N, 0, 0, N);
 	assert_int_equal(wishes[1].run, 0); /* not of its own deaths */
+	assert_int_equal(wishes[2].run, 0); /* nor of those of other sources */
+	assert_int_not_equal(wishes[3].run, 0);
 	struct store_get_run get = {.run = run_id(wishes[0].run)};
 	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
 	assert_string_equal(get.record.hook, "mourn");
 	assert_int_equal(get.record.state, RUN_WAITING);
 	store_op_fini(&get.op);
 	o.hook = "mourn"; /* which nobody is left to tell of */
-	o.n_died = o.n_committed = 0;
 	o.n_dead_wishes = 1;
-	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
+	assert_int_equal(bury(&o), N);
 	assert_int_equal(wishes[0].run, 0);
-	assert_counts(0, 0, 0, 2 * N);
+	assert_counts(N, 0, 0, 2 * N);
 }
 
 int main(void)
@@ -422,6 +640,10 @@ int main(void)
 		TEST(test_dead_letters),
 		TEST(test_attempt_died_with_us),
 		TEST(test_replay_and_discard),
+		TEST(test_letters_in_steps),
+		TEST(test_letters_end),
+		TEST(test_letters_by_filter),
+		TEST(test_letters_weigh),
 		TEST(test_orphans),
 		TEST(test_orphans_are_mourned),
 	};

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "flow/pace.h"
 #include "flow/share.h"
+#include "flow/tempo.h"
 #include "rules/backoff.h"
 
 #include <stdlib.h>
@@ -25,20 +25,20 @@ static struct hook hook_of(unsigned max)
 		.retry_delay_max_usec = 3600 * USEC_PER_SEC};
 }
 
-static unsigned allows(struct pace *p, const struct hook *h, unsigned busy, int64_t now)
+static unsigned allows(struct tempo *p, const struct hook *h, unsigned busy, int64_t now)
 {
 	int64_t at;
 
-	return pace_allows(p, h, busy, now, &at);
+	return tempo_allows(p, h, busy, now, &at);
 }
 
 static void test_slots(void **state)
 {
 	struct hook h = hook_of(4);
-	struct pace p = {0};
+	struct tempo p = {0};
 
 	(void)state;
-	assert_false(pace_counts_starts(&h));
+	assert_false(tempo_counts_starts(&h));
 	assert_int_equal(allows(&p, &h, 0, START), 4);
 	assert_int_equal(allows(&p, &h, 3, START), 1);
 	assert_int_equal(allows(&p, &h, 4, START), 0);
@@ -48,73 +48,73 @@ static void test_slots(void **state)
 static void test_interval(void **state)
 {
 	struct hook h = hook_of(4);
-	struct pace p = {0};
+	struct tempo p = {0};
 	int64_t at;
 
 	(void)state;
 	h.min_interval_usec = 10 * USEC_PER_SEC;
-	assert_true(pace_counts_starts(&h));
+	assert_true(tempo_counts_starts(&h));
 	assert_int_equal(allows(&p, &h, 0, START), 1);
-	pace_take(&p, &h, 1, START);
+	tempo_take(&p, &h, 1, START);
 	/* It counts from when it does start, not from when it was to. */
-	pace_started(&p, START + 1);
-	assert_int_equal(pace_allows(&p, &h, 1, START + 2, &at), 0);
+	tempo_started(&p, START + 1);
+	assert_int_equal(tempo_allows(&p, &h, 1, START + 2, &at), 0);
 	assert_int_equal(at, START + 1 + 10 * SECOND);
 	assert_int_equal(allows(&p, &h, 1, at - 1), 0);
 	assert_int_equal(allows(&p, &h, 1, at), 1);
 	/* One that was not started after all leaves the interval as it was. */
-	pace_take(&p, &h, 1, at);
+	tempo_take(&p, &h, 1, at);
 	assert_int_equal(allows(&p, &h, 1, at), 0);
-	pace_give(&p, &h, 1);
+	tempo_give(&p, &h, 1);
 	assert_int_equal(allows(&p, &h, 1, at), 1);
 	/* Where no slot is free the time does not matter. */
-	assert_int_equal(pace_allows(&p, &h, 4, START + 2, &at), 0);
+	assert_int_equal(tempo_allows(&p, &h, 4, START + 2, &at), 0);
 	assert_int_equal(at, 0);
 }
 
 static void test_interval_over_a_restart(void **state)
 {
 	struct hook h = hook_of(4);
-	struct pace p = {0};
+	struct tempo p = {0};
 	int64_t at;
 
 	(void)state;
 	h.min_interval_usec = 10 * USEC_PER_SEC;
-	pace_restore(&p, START - 4 * SECOND, START);
-	assert_int_equal(pace_allows(&p, &h, 0, START, &at), 0);
+	tempo_restore(&p, START - 4 * SECOND, START);
+	assert_int_equal(tempo_allows(&p, &h, 0, START, &at), 0);
 	assert_int_equal(at, START + 6 * SECOND);
 	/* Written by a clock that was a day ahead: once the interval, not a day. */
-	p = (struct pace){0};
-	pace_restore(&p, START + 86400 * SECOND, START);
-	assert_int_equal(pace_allows(&p, &h, 0, START, &at), 0);
+	p = (struct tempo){0};
+	tempo_restore(&p, START + 86400 * SECOND, START);
+	assert_int_equal(tempo_allows(&p, &h, 0, START, &at), 0);
 	assert_int_equal(at, START + 10 * SECOND);
-	p = (struct pace){0};
-	pace_restore(&p, 0, START);
+	p = (struct tempo){0};
+	tempo_restore(&p, 0, START);
 	assert_int_equal(allows(&p, &h, 0, START), 1);
 }
 
 static void test_rate(void **state)
 {
 	struct hook h = hook_of(100);
-	struct pace p = {0};
+	struct tempo p = {0};
 	int64_t now = START, at;
 
 	(void)state;
 	h.rate = (struct rate){10, 60 * USEC_PER_SEC};
-	assert_true(pace_counts_starts(&h));
+	assert_true(tempo_counts_starts(&h));
 	assert_int_equal(allows(&p, &h, 0, now), 10);
-	pace_take(&p, &h, 4, now);
+	tempo_take(&p, &h, 4, now);
 	assert_int_equal(allows(&p, &h, 4, now), 6);
-	pace_take(&p, &h, 6, now);
-	assert_int_equal(pace_allows(&p, &h, 10, now, &at), 0);
+	tempo_take(&p, &h, 6, now);
+	assert_int_equal(tempo_allows(&p, &h, 10, now, &at), 0);
 	assert_int_equal(at, now + 6 * SECOND);
 	assert_int_equal(allows(&p, &h, 0, at - 1), 0);
 	assert_int_equal(allows(&p, &h, 0, at), 1);
-	pace_give(&p, &h, 3);
+	tempo_give(&p, &h, 3);
 	assert_int_equal(allows(&p, &h, 0, at), 4);
 	/* Never more than a bucket. */
 	assert_int_equal(allows(&p, &h, 0, now + 86400 * SECOND), 10);
-	pace_give(&p, &h, 10);
+	tempo_give(&p, &h, 10);
 	assert_int_equal(allows(&p, &h, 0, now + 86400 * SECOND), 10);
 }
 
@@ -122,7 +122,7 @@ static void test_rate(void **state)
 static void test_rate_is_exact(void **state)
 {
 	struct hook h = hook_of(1000);
-	struct pace p = {0};
+	struct tempo p = {0};
 	int64_t now = START, end = START + 3600 * SECOND;
 	unsigned started = 0;
 
@@ -131,7 +131,7 @@ static void test_rate_is_exact(void **state)
 	h.rate = (struct rate){7, 3 * USEC_PER_SEC};
 	while (now < end) {
 		unsigned n = allows(&p, &h, 0, now);
-		pace_take(&p, &h, n, now);
+		tempo_take(&p, &h, n, now);
 		started += n;
 		now += 1 + (int64_t)random_below(100 * USEC_PER_MSEC);
 	}
@@ -142,19 +142,19 @@ static void test_rate_is_exact(void **state)
 static void test_rate_over_a_restart(void **state)
 {
 	struct hook h = hook_of(100);
-	struct pace p = {0};
+	struct tempo p = {0};
 
 	(void)state;
 	h.rate = (struct rate){10, 60 * USEC_PER_SEC};
-	pace_restore(&p, START - 13 * SECOND, START);
+	tempo_restore(&p, START - 13 * SECOND, START);
 	assert_int_equal(allows(&p, &h, 0, START), 2);
-	p = (struct pace){0};
-	pace_restore(&p, START - 600 * SECOND, START);
+	p = (struct tempo){0};
+	tempo_restore(&p, START - 600 * SECOND, START);
 	assert_int_equal(allows(&p, &h, 0, START), 10);
 	/* A reload with another rate brings no second bucket. */
 	h.rate.n = 20;
 	assert_int_equal(allows(&p, &h, 0, START), 20);
-	pace_take(&p, &h, 20, START);
+	tempo_take(&p, &h, 20, START);
 	h.rate.n = 30;
 	assert_int_equal(allows(&p, &h, 0, START), 0);
 	assert_int_equal(allows(&p, &h, 0, START + 2 * SECOND), 1);
@@ -165,46 +165,46 @@ static void test_rate_over_a_restart(void **state)
 static void test_one_bad_run_slows_nobody(void **state)
 {
 	struct hook h = hook_of(4);
-	struct pace p = {0};
+	struct tempo p = {0};
 
 	(void)state;
 	for (unsigned i = 0; i < h.retries + 1; i++)
-		assert_int_equal(pace_end(&p, &h, true, START), PACE_SAME);
+		assert_int_equal(tempo_end(&p, &h, true, START), TEMPO_SAME);
 	assert_int_equal(allows(&p, &h, 0, START), 4);
-	assert_int_equal(pace_end(&p, &h, false, START), PACE_SAME);
+	assert_int_equal(tempo_end(&p, &h, false, START), TEMPO_SAME);
 	for (unsigned i = 0; i < 9; i++)
-		assert_int_equal(pace_end(&p, &h, true, START), PACE_SAME);
+		assert_int_equal(tempo_end(&p, &h, true, START), TEMPO_SAME);
 	/* Without retries every failure is final: to wait would gain nothing. */
 	h.retries = 0;
 	for (unsigned i = 0; i < 100; i++)
-		assert_int_equal(pace_end(&p, &h, true, START), PACE_SAME);
+		assert_int_equal(tempo_end(&p, &h, true, START), TEMPO_SAME);
 	assert_int_equal(allows(&p, &h, 0, START), 4);
 }
 
-static void slow_down(struct pace *p, const struct hook *h, int64_t now)
+static void slow_down(struct tempo *p, const struct hook *h, int64_t now)
 {
 	for (unsigned i = 0; i < 9; i++)
-		assert_int_equal(pace_end(p, h, true, now), PACE_SAME);
-	assert_int_equal(pace_end(p, h, true, now), PACE_SLOWED);
+		assert_int_equal(tempo_end(p, h, true, now), TEMPO_SAME);
+	assert_int_equal(tempo_end(p, h, true, now), TEMPO_SLOWED);
 }
 
 static void test_window(void **state)
 {
 	struct hook h = hook_of(4);
-	struct pace p = {0};
+	struct tempo p = {0};
 	int64_t now = START, at, pause = 0, before = 0;
 
 	(void)state;
 	slow_down(&p, &h, now);
 	assert_int_equal(allows(&p, &h, 0, now), 3);
-	assert_int_equal(pace_end(&p, &h, true, now), PACE_SAME);
-	assert_int_equal(pace_end(&p, &h, true, now), PACE_SAME);
+	assert_int_equal(tempo_end(&p, &h, true, now), TEMPO_SAME);
+	assert_int_equal(tempo_end(&p, &h, true, now), TEMPO_SAME);
 	assert_int_equal(allows(&p, &h, 0, now), 1);
 	assert_int_equal(allows(&p, &h, 1, now), 0);
 	/* One at a time, and a pause that doubles up to RetryDelay=. */
 	for (unsigned i = 0; i < 10; i++) {
-		assert_int_equal(pace_end(&p, &h, true, now), PACE_SAME);
-		assert_int_equal(pace_allows(&p, &h, 0, now, &at), 0);
+		assert_int_equal(tempo_end(&p, &h, true, now), TEMPO_SAME);
+		assert_int_equal(tempo_allows(&p, &h, 0, now, &at), 0);
 		pause = at - now;
 		assert_true(pause == 5 * SECOND || pause == before * 2 || !before);
 		before = pause;
@@ -214,44 +214,44 @@ static void test_window(void **state)
 	}
 	assert_int_equal(pause, 5 * SECOND);
 	/* A success: no pause any more, and one more for each window's worth of them. */
-	assert_int_equal(pace_end(&p, &h, false, now), PACE_SAME);
+	assert_int_equal(tempo_end(&p, &h, false, now), TEMPO_SAME);
 	assert_int_equal(allows(&p, &h, 0, now), 2);
-	assert_int_equal(pace_end(&p, &h, false, now), PACE_SAME);
+	assert_int_equal(tempo_end(&p, &h, false, now), TEMPO_SAME);
 	assert_int_equal(allows(&p, &h, 0, now), 2);
-	assert_int_equal(pace_end(&p, &h, false, now), PACE_SAME);
+	assert_int_equal(tempo_end(&p, &h, false, now), TEMPO_SAME);
 	assert_int_equal(allows(&p, &h, 0, now), 3);
 	/* It may fail now and then on its way. */
-	assert_int_equal(pace_end(&p, &h, true, now), PACE_SAME);
-	assert_int_equal(pace_end(&p, &h, true, now), PACE_SAME);
+	assert_int_equal(tempo_end(&p, &h, true, now), TEMPO_SAME);
+	assert_int_equal(tempo_end(&p, &h, true, now), TEMPO_SAME);
 	assert_int_equal(allows(&p, &h, 0, now), 3);
-	assert_int_equal(pace_end(&p, &h, true, now), PACE_SAME);
+	assert_int_equal(tempo_end(&p, &h, true, now), TEMPO_SAME);
 	assert_int_equal(allows(&p, &h, 0, now), 2);
-	enum pace_news news = PACE_SAME;
+	enum tempo_news news = TEMPO_SAME;
 	for (unsigned i = 0; i < 5; i++) {
-		assert_int_equal(news, PACE_SAME);
-		news = pace_end(&p, &h, false, now);
+		assert_int_equal(news, TEMPO_SAME);
+		news = tempo_end(&p, &h, false, now);
 	}
-	assert_int_equal(news, PACE_WELL);
+	assert_int_equal(news, TEMPO_WELL);
 	assert_int_equal(allows(&p, &h, 0, now), 4);
-	assert_int_equal(pace_end(&p, &h, false, now), PACE_SAME);
+	assert_int_equal(tempo_end(&p, &h, false, now), TEMPO_SAME);
 	slow_down(&p, &h, now);
 }
 
 static void test_window_of_one(void **state)
 {
 	struct hook h = hook_of(1);
-	struct pace p = {0};
+	struct tempo p = {0};
 	int64_t at;
 
 	(void)state;
 	h.retry_delay_usec = 7200 * USEC_PER_SEC;
 	slow_down(&p, &h, START);
-	assert_int_equal(pace_allows(&p, &h, 0, START, &at), 0);
+	assert_int_equal(tempo_allows(&p, &h, 0, START, &at), 0);
 	for (unsigned i = 0; i < 10; i++)
-		assert_int_equal(pace_end(&p, &h, true, START), PACE_SAME);
-	assert_int_equal(pace_allows(&p, &h, 0, START, &at), 0);
+		assert_int_equal(tempo_end(&p, &h, true, START), TEMPO_SAME);
+	assert_int_equal(tempo_allows(&p, &h, 0, START, &at), 0);
 	assert_int_equal(at, START + 30 * SECOND);
-	assert_int_equal(pace_end(&p, &h, false, START), PACE_WELL);
+	assert_int_equal(tempo_end(&p, &h, false, START), TEMPO_WELL);
 	assert_int_equal(allows(&p, &h, 0, START), 1);
 }
 
@@ -260,7 +260,7 @@ static void test_window_of_one(void **state)
 /* The window and the jitter together: each run takes a second, and for an hour none succeeds. */
 struct sim {
 	struct hook hook;
-	struct pace pace;
+	struct tempo tempo;
 	int64_t *due; /* of each run; 0: it is over */
 	unsigned *attempts;
 	unsigned n, busy;
@@ -276,7 +276,7 @@ static void sim_end(struct sim *s, unsigned i, int64_t now, bool down)
 	s->busy--;
 	s->ends[i] = s->ends[s->busy];
 	s->who[i] = s->who[s->busy];
-	pace_end(&s->pace, &s->hook, down, now);
+	tempo_end(&s->tempo, &s->hook, down, now);
 	if (!down)
 		s->due[who] = 0;
 	else
@@ -289,7 +289,7 @@ static void sim_start(struct sim *s, int64_t now, unsigned minute)
 {
 	unsigned next = 0;
 
-	for (unsigned n = allows(&s->pace, &s->hook, s->busy, now); n; n--) {
+	for (unsigned n = allows(&s->tempo, &s->hook, s->busy, now); n; n--) {
 		while (next < s->n && (!s->due[next] || s->due[next] > now))
 			next++;
 		if (next == s->n)
@@ -363,24 +363,24 @@ static void test_greedy_ones_leave_a_share(void **state)
 	unsigned a, b;
 
 	(void)state;
-	assert_int_equal(share_each(&s), 2);
+	assert_int_equal(share_each(&s), 5);
 	a = share_allows(&s, 0);
-	assert_int_equal(a, 28); /* two for each of the others */
+	assert_int_equal(a, 22); /* five for each of the others */
 	share_take(&s, 0, a);
 	assert_int_equal(share_allows(&s, a), 0);
 	b = share_allows(&s, 0);
-	assert_int_equal(b, 2); /* and the third one's are left */
+	assert_int_equal(b, 5); /* and the third one's are left */
 	share_take(&s, 0, b);
 	assert_int_equal(share_allows(&s, a), 0);
 	assert_int_equal(share_allows(&s, b), 0);
-	assert_int_equal(share_allows(&s, 0), 2);
-	share_take(&s, 0, 2);
+	assert_int_equal(share_allows(&s, 0), 5);
+	share_take(&s, 0, 5);
 	assert_int_equal(s.used, 32);
 	/* What a greedy one gives back goes to whoever comes, once all have their share. */
 	share_give(&s, a, 1);
 	assert_int_equal(share_allows(&s, b), 1);
 	assert_int_equal(share_allows(&s, a - 1), 1);
-	share_give(&s, 2, 2);
+	share_give(&s, 5, 5);
 	assert_int_equal(share_allows(&s, a - 1), 1);
 }
 
@@ -391,9 +391,9 @@ static void test_more_hooks_than_shares(void **state)
 	(void)state;
 	assert_int_equal(share_each(&s), 1);
 	share_take(&s, 0, 1);
-	assert_int_equal(share_allows(&s, 1), 5); /* a quarter is kept for the others */
-	share_take(&s, 1, 5);
-	assert_int_equal(share_allows(&s, 6), 0);
+	assert_int_equal(share_allows(&s, 1), 3); /* half is kept for the others */
+	share_take(&s, 1, 3);
+	assert_int_equal(share_allows(&s, 4), 0);
 	assert_int_equal(share_allows(&s, 0), 1);
 }
 

@@ -11,12 +11,12 @@
  * As in Postfix's qmgr(8), which has a window for each destination; its feedback for a success
  * is one over the window, too (default_destination_concurrency_positive_feedback).
  */
-#ifndef FLOW_PACE_H
-#define FLOW_PACE_H
+#ifndef FLOW_TEMPO_H
+#define FLOW_TEMPO_H
 
 #include "rules/hook.h"
 
-struct pace {
+struct tempo {
 	int64_t started_usec,
 		started_before_usec; /* the last start, and the one before */
 	/* RateLimit=: the bucket holds `credit`, as of credit_at; a start costs the rate's
@@ -30,26 +30,26 @@ struct pace {
 	int64_t probe_at_usec;
 };
 
-enum pace_news { PACE_SAME, PACE_SLOWED, PACE_WELL };
+enum tempo_news { TEMPO_SAME, TEMPO_SLOWED, TEMPO_WELL };
 
 /* The last start of a former life (0: none): its interval goes on. */
-void pace_restore(struct pace *p, int64_t started_usec, int64_t now_usec);
+void tempo_restore(struct tempo *p, int64_t started_usec, int64_t now_usec);
 /*
  * How many runs may start now, beside `busy` that are started or about to be. 0: *ret_at_usec is
  * when to ask again, 0 = when one of those has ended.
  */
-unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy,
+unsigned tempo_allows(struct tempo *p, const struct hook *h, unsigned busy,
 	int64_t now_usec, int64_t *ret_at_usec);
 /* They are about to be started: it counts from here on. */
-void pace_take(struct pace *p, const struct hook *h, unsigned n, int64_t now_usec);
+void tempo_take(struct tempo *p, const struct hook *h, unsigned n, int64_t now_usec);
 /* Of those taken, so many were not started after all. */
-void pace_give(struct pace *p, const struct hook *h, unsigned n);
+void tempo_give(struct tempo *p, const struct hook *h, unsigned n);
 /* One that was taken starts at last. */
-void pace_started(struct pace *p, int64_t now_usec);
+void tempo_started(struct tempo *p, int64_t now_usec);
 /* A run ended, well or not. */
-enum pace_news pace_end(
-	struct pace *p, const struct hook *h, bool failed, int64_t now_usec);
+enum tempo_news tempo_end(
+	struct tempo *p, const struct hook *h, bool failed, int64_t now_usec);
 /* Does its pace depend on past starts? Then the store keeps the last one. */
-bool pace_counts_starts(const struct hook *h);
+bool tempo_counts_starts(const struct hook *h);
 
 #endif

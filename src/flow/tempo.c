@@ -1,5 +1,5 @@
-/* The pace of one hook; see pace.h. */
-#include "flow/pace.h"
+/* The tempo of one hook; see tempo.h. */
+#include "flow/tempo.h"
 
 /* One run that fails again and again, up to its last retry, must not slow the others down. */
 #define FAILURES_MIN 10u
@@ -10,7 +10,7 @@
 #define PAUSE_MAX_USEC (30 * USEC_PER_SEC)
 #define PAUSE_SHARE    16 /* of the longest pause, the first one is this part */
 
-bool pace_counts_starts(const struct hook *h)
+bool tempo_counts_starts(const struct hook *h)
 {
 	return h->min_interval_usec || h->rate.n;
 }
@@ -22,7 +22,7 @@ static uint64_t credit_max(const struct rate *rate)
 
 /* Brings the bucket up to date. Of a rate that is new, after a start or a reload, the last start
  * is known at most: it can have emptied the bucket, and what came since is in it. */
-static void fill(struct pace *p, const struct hook *h, int64_t now_usec)
+static void fill(struct tempo *p, const struct hook *h, int64_t now_usec)
 {
 	uint64_t max = credit_max(&h->rate);
 	uint64_t passed;
@@ -42,7 +42,7 @@ static void fill(struct pace *p, const struct hook *h, int64_t now_usec)
 		p->credit += passed * h->rate.n;
 }
 
-void pace_restore(struct pace *p, int64_t started_usec, int64_t now_usec)
+void tempo_restore(struct tempo *p, int64_t started_usec, int64_t now_usec)
 {
 	/* It was written under a clock that was ahead: nobody waits for longer than once. */
 	p->started_usec = started_usec < now_usec ? started_usec : now_usec;
@@ -62,7 +62,7 @@ static unsigned room(const struct hook *h, unsigned busy)
 	return h->max_concurrent > busy ? h->max_concurrent - busy : 0;
 }
 
-unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy,
+unsigned tempo_allows(struct tempo *p, const struct hook *h, unsigned busy,
 	int64_t now_usec, int64_t *ret_at_usec)
 {
 	unsigned n = room(h, busy);
@@ -104,7 +104,7 @@ unsigned pace_allows(struct pace *p, const struct hook *h, unsigned busy,
 	return n;
 }
 
-void pace_take(struct pace *p, const struct hook *h, unsigned n, int64_t now_usec)
+void tempo_take(struct tempo *p, const struct hook *h, unsigned n, int64_t now_usec)
 {
 	if (h->rate.n) {
 		uint64_t cost = n * h->rate.span_usec;
@@ -115,7 +115,7 @@ void pace_take(struct pace *p, const struct hook *h, unsigned n, int64_t now_use
 	p->started_usec = now_usec;
 }
 
-void pace_give(struct pace *p, const struct hook *h, unsigned n)
+void tempo_give(struct tempo *p, const struct hook *h, unsigned n)
 {
 	/* With MinInterval= there is but one at a time: none was started. */
 	if (n && h->min_interval_usec)
@@ -127,7 +127,7 @@ void pace_give(struct pace *p, const struct hook *h, unsigned n)
 	}
 }
 
-void pace_started(struct pace *p, int64_t now_usec)
+void tempo_started(struct tempo *p, int64_t now_usec)
 {
 	p->started_usec = now_usec;
 }
@@ -152,7 +152,7 @@ static uint64_t longest_pause(const struct hook *h)
 	return pause < PAUSE_MAX_USEC ? pause : PAUSE_MAX_USEC;
 }
 
-static void lengthen_pause(struct pace *p, const struct hook *h, int64_t now_usec)
+static void lengthen_pause(struct tempo *p, const struct hook *h, int64_t now_usec)
 {
 	uint64_t longest = longest_pause(h);
 
@@ -164,7 +164,7 @@ static void lengthen_pause(struct pace *p, const struct hook *h, int64_t now_use
 
 /* Without retries a failure is the end of its run, and none is gained by waiting: a person has
  * asked for one attempt, not for one at the right time. */
-static enum pace_news fail(struct pace *p, const struct hook *h, int64_t now_usec)
+static enum tempo_news fail(struct tempo *p, const struct hook *h, int64_t now_usec)
 {
 	bool was_open = p->window == 0;
 
@@ -172,10 +172,10 @@ static enum pace_news fail(struct pace *p, const struct hook *h, int64_t now_use
 	if (p->failures < FAILURES_MAX)
 		p->failures++;
 	if (h->retries == 0)
-		return PACE_SAME;
+		return TEMPO_SAME;
 	if (was_open) {
 		if (p->failures < patience(h))
-			return PACE_SAME;
+			return TEMPO_SAME;
 		p->window = h->max_concurrent;
 	}
 	if (p->window > h->max_concurrent)
@@ -184,27 +184,27 @@ static enum pace_news fail(struct pace *p, const struct hook *h, int64_t now_use
 		lengthen_pause(p, h, now_usec);
 	else if (p->failures >= FAILURES_AGAIN)
 		p->window--;
-	return was_open ? PACE_SLOWED : PACE_SAME;
+	return was_open ? TEMPO_SLOWED : TEMPO_SAME;
 }
 
-static enum pace_news succeed(struct pace *p, const struct hook *h)
+static enum tempo_news succeed(struct tempo *p, const struct hook *h)
 {
 	p->failures = 0;
 	p->pause_usec = 0;
 	if (!p->window)
-		return PACE_SAME;
+		return TEMPO_SAME;
 	if (++p->successes >= p->window) {
 		p->successes = 0;
 		p->window++;
 	}
 	if (p->window < h->max_concurrent)
-		return PACE_SAME;
+		return TEMPO_SAME;
 	p->window = 0;
-	return PACE_WELL;
+	return TEMPO_WELL;
 }
 
-enum pace_news pace_end(
-	struct pace *p, const struct hook *h, bool failed, int64_t now_usec)
+enum tempo_news tempo_end(
+	struct tempo *p, const struct hook *h, bool failed, int64_t now_usec)
 {
 	return failed ? fail(p, h, now_usec) : succeed(p, h);
 }
