@@ -306,11 +306,18 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 void ask_refresh(struct ask *a)
 {
 	const struct config *c = a->flow->config;
+	struct desk *d;
 
+	/* One that comes back is as new: nobody was asked meanwhile. */
+	LIST_FOREACH (d, &a->desks, link)
+		if (!config_source(c, bytes_of(d->name)))
+			d->since_usec = 0;
 	for (size_t i = 0; i < c->n_sources; i++) {
-		struct desk *d = make_desk(a, c->sources[i]->name);
+		d = make_desk(a, c->sources[i]->name);
 		if (!d)
 			continue;
+		if (!d->since_usec)
+			d->since_usec = clock_steady_usec();
 		health_reset(d);
 		note_due(d, clock_steady_usec());
 	}

@@ -4,6 +4,7 @@
  */
 #include "rules/config_build.h"
 
+#include "rules/verify.h"
 #include "rules/words.h"
 
 #include "base/text.h"
@@ -76,31 +77,13 @@ static int take_on(struct convert *c, const struct setting_value *v, const char 
 	return 0;
 }
 
-static const struct {
-	const char *word;
-	enum verify_scheme scheme;
-} schemes[] = {
-	{"none", VERIFY_NONE},
-	{"token", VERIFY_TOKEN},
-	{"header", VERIFY_HEADER},
-	{"basic", VERIFY_BASIC},
-	{"hmac", VERIFY_HMAC},
-	{"standard-webhooks", VERIFY_STANDARD_WEBHOOKS},
-	{"twilio", VERIFY_TWILIO},
-	{"ed25519", VERIFY_ED25519},
-	{"sns", VERIFY_SNS},
-	{"jwt", VERIFY_JWT},
-	{"http-signature", VERIFY_HTTP_SIGNATURE},
-};
-
 static int take_scheme(struct convert *c, const struct setting_value *v, const char *word,
 	const char **ret_reason)
 {
+	unsigned scheme = verify_scheme_of(word);
 	(void)v;
-	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
-		if (strcmp(schemes[i].word, word) != 0)
-			continue;
-		*(unsigned *)c->at |= schemes[i].scheme;
+	if (scheme) {
+		*(unsigned *)c->at |= scheme;
 		return 0;
 	}
 	*ret_reason = "one of these is wanted: token header basic hmac standard-webhooks "

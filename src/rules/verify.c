@@ -54,6 +54,14 @@ const char *verify_scheme_name(enum verify_scheme scheme)
 	return "";
 }
 
+unsigned verify_scheme_of(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (strcmp(schemes[i].name, word) == 0)
+			return schemes[i].scheme;
+	return 0;
+}
+
 int verify_hash(struct bytes data, unsigned char out[static VERIFY_TOKEN_HASH_SIZE])
 {
 	if (EVP_Q_digest(NULL, "SHA256", NULL, data.size ? data.data : "", data.size, out,

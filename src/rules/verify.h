@@ -93,6 +93,8 @@ int verify_message_traced(const struct source *s, const struct message *m,
 	struct verify_result *ret) MUST_CHECK;
 /* The word of Verify=. */
 const char *verify_scheme_name(enum verify_scheme scheme);
+/* Whose word it is: an enum verify_scheme, 0 for none. */
+unsigned verify_scheme_of(const char *word);
 /* SHA-256 of `data`. 0 or -EIO. */
 int verify_hash(
 	struct bytes data, unsigned char out[static VERIFY_TOKEN_HASH_SIZE]) MUST_CHECK;

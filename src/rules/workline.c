@@ -52,16 +52,14 @@ static void add_exports(struct text *t, const struct workline_run *run)
 	text_adds(t, ",\"export\":{");
 	for (size_t i = 0; i < run->n_exports; i++) {
 		const struct workline_export *e = &run->exports[i];
-		struct bytes name = bytes_of(e->variable);
+		const char *name = e->variable;
 		if (!utf8_valid(e->value))
 			continue;
-		if (bytes_starts(name, bytes_of(prefix))) {
-			name.data += strlen(prefix);
-			name.size -= strlen(prefix);
-		}
+		if (strncmp(name, prefix, strlen(prefix)) == 0)
+			name += strlen(prefix);
 		text_adds(t, comma);
 		comma = ",";
-		add_string(t, name);
+		add_string(t, bytes_of(name));
 		text_addc(t, ':');
 		add_string(t, e->value);
 	}

@@ -62,6 +62,11 @@ def call_back(daemon, id, status="COMPLETED", **more):
     return answer
 
 
+def end_of(daemon, id, timeout=60):
+    """The job once it is settled, however long that takes; a long poll is shorter than that."""
+    return until(lambda: (j := daemon.job("s", id, wait=10))["outcome"] != "pending" and j, timeout)
+
+
 def journal(daemon, text):
     """Its lines with this text, once it has written all of them."""
     assert daemon.stop() == 0
@@ -345,16 +350,19 @@ def test_a_crash_does_not_forget_to_ask(ask, storage, recorder):
 def test_killed_in_the_middle_of_asking(ask, storage, recorder):
     d = ask("Confirm=yes", within="50ms")
     ids = [f"j{n}" for n in range(40)]
+    # Nothing is answered before the last kill: a slow machine would find nothing left to ask.
+    uploads = [storage.make(id, status_delay=60) for id in ids]
     for n, id in enumerate(ids):
-        storage.make(id, status_delay=0.05)
         expect(d, id) if n % 2 else call_back(d, id)
-    for _ in range(3):
-        seen = storage.n_questions()
-        until(lambda seen=seen: storage.n_questions() > seen, timeout=20)
+    for life in range(3):
+        seen = storage.n_questions() if life else 0
+        until(lambda seen=seen: storage.n_questions() > seen, timeout=30)
         d.kill9()
+        for upload in uploads if life == 2 else ():
+            upload.behaviour["status_delay"] = 0.05
         d.start()
     for id in ids:
-        assert d.job("s", id, wait=30)["outcome"] == "success"
+        assert end_of(d, id)["outcome"] == "success"
     until(lambda: sum(r["state"] == "done" for r in d.runs("?limit=100")) == 40, timeout=30)
     assert len(d.runs("?limit=100")) == 40
     assert storage.n_questions() <= 40 + 3 * 8  # those under way when it died
@@ -410,6 +418,7 @@ def test_what_answers_of_the_other_end_must_not_do_is_fire_twice(ask, storage, r
 # ---- A source that fails
 
 
+@pytest.mark.timeout(600)
 def test_an_outage_neither_hammers_nor_floods(ask, storage, recorder):
     n = 2000 if FULL else 60
     d = ask(within="100ms")
@@ -419,18 +428,18 @@ def test_an_outage_neither_hammers_nor_floods(ask, storage, recorder):
         expect(d, f"j{i}")
     until(lambda: (a := asked(d))["trouble"] and not a["under_way"])
     began, first = time.monotonic(), len(storage.counters()["hang_ups"])
-    more = 5 if FULL else 2  # each after a longer pause: half a second, a second, …
-    until(lambda: len(storage.counters()["hang_ups"]) >= first + more, timeout=60)
-    assert time.monotonic() - began > (7 if FULL else 1.2)
+    # Each after a longer pause than the one before: half a second at least, a second, …
+    until(lambda: len(storage.counters()["hang_ups"]) >= first + 2, timeout=200)
+    assert time.monotonic() - began > 1.2
     tried = len(storage.counters()["hang_ups"])
     print(f"\n{tried} questions in {time.monotonic() - began:.1f} s for {n} jobs; the seed's loop: one a job each 3 s")
     assert tried < 30 and asked(d)["trouble"]
     assert "no answer" in d.job("s", f"j{n - 1}")["ask_error"]
     storage.down = False
     for i in range(n):
-        assert d.job("s", f"j{i}", wait=60)["outcome"] == "success"
+        assert end_of(d, f"j{i}", 300)["outcome"] == "success"
     assert storage.n_questions() == n and asked(d)["trouble"] is None
-    recorder.wait(n, timeout=120)
+    recorder.wait(n, timeout=300)
     assert len(journal(d, "s cannot be asked")) == 1
     assert len(journal(d, "s can be asked again")) == 1
 
@@ -517,7 +526,7 @@ def test_the_next_question_uses_the_new_key_and_url(ask, storage, recorder):
 
 
 def test_jobs_of_a_source_that_is_gone_wait_for_its_return(ask, storage, recorder):
-    d = ask("GiveUpAfter=300ms", within="50ms")
+    d = ask("GiveUpAfter=2s", within="50ms")
     storage.make("j")
     d.configure("[Source other]\nVerify=none\nExpectWithin=50ms\n")
     expect(d, "j", within="200ms")
@@ -525,8 +534,12 @@ def test_jobs_of_a_source_that_is_gone_wait_for_its_return(ask, storage, recorde
     assert d.control("PUT", "/v1/jobs/other/x", {"within": "500ms"}).status == 200
     assert d.job("other", "x", wait=10)["outcome"] == "lost"
     assert d.job("s", "j")["outcome"] == "pending" and storage.n_questions() == 0
-    d.configure(SOURCE.format(url=storage.url, more="GiveUpAfter=300ms") + HOOK.format(hook=recorder.exec))
+    time.sleep(2)  # GiveUpAfter= passes
+    storage.down = True
+    d.configure(SOURCE.format(url=storage.url, more="GiveUpAfter=2s") + HOOK.format(hook=recorder.exec))
     assert d.ctl("reload").returncode == 0
+    until(lambda: storage.counters()["hang_ups"])
+    storage.down = False
     assert d.job("s", "j", wait=10)["outcome"] == "success"
 
 
@@ -637,7 +650,7 @@ def test_every_job_ends_right_and_each_hook_fires_once(ask, storage, recorder, c
         ids.append(started.json["id"])
         storage.begin_processing(storage.uploads[ids[-1]])
     for i, id in enumerate(ids):
-        job = d.job("s", id, wait=60)
+        job = end_of(d, id)
         assert job["outcome"] == ("error" if i % 4 == 0 else "success"), job
         ends[id] = time.monotonic() - began
     runs = recorder.wait(n, timeout=60)
@@ -674,7 +687,7 @@ def test_a_crowd_of_which_few_are_lost(ask, storage, recorder):
         if id not in lost:
             call_back(d, id)
     for id in lost:
-        assert d.job("s", id, wait=400)["outcome"] == "success"
+        assert end_of(d, id, 400)["outcome"] == "success"
     took = time.monotonic() - began
     assert d.control("GET", "/v1/status").json["store"]["jobs_pending"] == 0
     print(
@@ -709,7 +722,7 @@ def test_the_service_is_down_for_a_while(ask, storage, recorder):
     hang_ups = len(storage.counters()["hang_ups"])
     storage.down = False
     for i, id in enumerate(ids):
-        assert d.job("s", id, wait=120)["outcome"] == ("error" if i % 3 == 0 else "success")
+        assert end_of(d, id, 120)["outcome"] == ("error" if i % 3 == 0 else "success")
     assert sorted(r.ID for r in recorder.wait(30, timeout=30)) == sorted(ids) and len(d.runs("?limit=100")) == 30
     print(f"\n{hang_ups} questions during the outage, {storage.n_questions() - began} after it, for 30 jobs")
     assert hang_ups < 30

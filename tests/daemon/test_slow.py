@@ -68,8 +68,10 @@ def slow_peers(d, each, deadlines):
     ]
 
 
-# A machine that does other things too: the bound that counts is the one of FULL=1.
-P99 = 0.05 if FULL else 0.25
+# A machine that does other things too: the bounds that count are those of FULL=1.
+P99 = 0.05
+MEDIAN = 0.5
+LATE = (1 if FULL else 4) + 2 * SAN
 
 
 @pytest.mark.timeout(180)
@@ -93,15 +95,15 @@ def test_slow_peers_end_in_time_and_honest_ones_do_not_notice(tls_daemon):
         lasted = [p.lasted for p in peers if p.kind == kind]
         allowed = next(p.allowed for p in peers if p.kind == kind)
         print(f"{kind}: {len(lasted)} peers lasted {min(lasted):.2f} to {max(lasted):.2f} s of {allowed} s")
-        assert max(lasted) < allowed + 1 + 2 * SAN, kind
+        assert max(lasted) < allowed + LATE, kind
         assert min(lasted) > allowed - 0.7, kind  # by the deadline, not by an accident
     for p in peers:
         if p.kind in ("head", "body", "chunks"):
             assert [a[0] for a in answers(p.answer)] == [408], (p.kind, p.answer)
-    p99 = honest.percentile(0.99)
+    p99, median = honest.percentile(0.99), honest.percentile(0.5)
     print(f"honest: {len(honest.taken)} callbacks, p99 {p99 * 1000:.1f} ms, {honest.failed} failed")
-    assert honest.failed == 0 and len(honest.taken) > 50
-    assert SAN or p99 < P99
+    assert honest.failed == 0 and len(honest.taken) > (50 if FULL else 5)
+    assert SAN or (p99 < P99 if FULL else median < MEDIAN)
     assert d.request("GET", "/healthz").status == 200
 
 
@@ -191,7 +193,7 @@ def test_pipelining_without_reading(tls_daemon, tls):
     assert most - before < MIB
     assert d.request("GET", "/healthz").status == 200
     s.close()  # a reset, with all that was not read
-    until(lambda: descriptors(d) < busy, 2, "the end of a connection that was reset")
+    until(lambda: descriptors(d) < busy, 10, "the end of a connection that was reset")
 
 
 @own_memory
@@ -266,7 +268,7 @@ def test_out_of_descriptors(tls_daemon, spare):
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
     began = time.monotonic()
     assert d.request("GET", "/healthz").status == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < LATE
     for s in crowd:
         s.close()
 

@@ -1,6 +1,7 @@
 /* The store: what a callback is to its job, tokens, expectations, opening, the queue. */
 #include "store_help.h"
 
+#include "base/text.h"
 #include "io/store_schema.h"
 
 #include <fcntl.h>
@@ -577,13 +578,6 @@ static void execute_sql(const char *sql)
 }
 
 /* What takes each step of the schema back, for stores of an older version. */
-#define UNDO_STEP_2                                                            \
-	"DROP INDEX job_ask; DROP INDEX job_ask_from; DROP INDEX job_pending;" \
-	"ALTER TABLE job DROP COLUMN ask_from;"                                \
-	"ALTER TABLE job DROP COLUMN ask_tries;"                               \
-	"ALTER TABLE job DROP COLUMN asked;"                                   \
-	"ALTER TABLE job DROP COLUMN ask_error;"                               \
-	"CREATE INDEX job_ask ON job (ask_at) WHERE outcome = 1;"
 #define UNDO_STEP_3                                                               \
 	"DROP INDEX run_waiting; DROP INDEX run_behind; DROP TABLE hook;"         \
 	"ALTER TABLE run DROP COLUMN source; ALTER TABLE run DROP COLUMN behind;" \
@@ -598,10 +592,19 @@ static void test_from_version_1(void **state)
 
 	(void)state;
 	close_store();
-	execute_sql(UNDO_STEP_4 UNDO_STEP_3 UNDO_STEP_2
-		"INSERT INTO job VALUES (1, 'src', 'old', NULL, 1, 0, 5, 5, 0, 0, 0, "
-		"0, 7, NULL, -1), (2, 'src', 'done', NULL, 2, 0, 5, 5, 0, 0, 0, 0, 7, "
-		"NULL, -1); PRAGMA user_version=1");
+	/* Made anew, as the first version made it. */
+	CLEANUP(freep)
+	char *sql = text_format(
+		"PRAGMA auto_vacuum=INCREMENTAL; BEGIN; %s; "
+		"INSERT INTO meta VALUES ('name', 'abcdefgh'); "
+		"INSERT INTO job VALUES (1, 'src', 'old', NULL, 1, 0, 5, 5, 0, 0, 0, 0, "
+		"7, NULL, -1), (2, 'src', 'done', NULL, 2, 0, 5, 5, 0, 0, 0, 0, 7, NULL, "
+		"-1); PRAGMA application_id=%d; PRAGMA user_version=1; COMMIT",
+		store_schema_steps[0], STORE_APPLICATION_ID);
+	assert_non_null(sql);
+	assert_int_equal(unlink(path_of(STORE_FILE)), 0);
+	unlink(path_of(STORE_FILE "-wal"));
+	execute_sql(sql);
 	reopen();
 	assert_int_equal(store_counts(fix.store).pending, 1);
 	assert_int_equal(store_counts(fix.store).asking, 1);
