@@ -60,7 +60,7 @@ _callbackctl() {
 		runs) words+=' --state --hook --source --since --until --replayed --limit --follow
 			--after' ;;
 		replay) words+=' --all --state --hook --source --since --until --limit --dry-run' ;;
-		discard) words+=' --all --hook --source --since --until --replayed --limit
+		discard) words+=' --all --state --hook --source --since --until --replayed --limit
 			--dry-run --reason' ;;
 		serve) words+=' --kill-after' ;;
 		test) words+=' --status --id --body --tamper' ;;
