@@ -14,6 +14,7 @@
 #include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
+#include "flow/keyring.h"
 #include "flow/once.h"
 #include "flow/process.h"
 #include "flow/upload.h"
@@ -395,6 +396,7 @@ static void leave(struct daemon *d)
 		feed_free(flow->feed);
 	if (flow->fetch)
 		fetch_pool_free(flow->fetch);
+	keyring_free(flow->keyring);
 	ask_free(flow->ask);
 	upload_end(flow);
 	once_free(flow->warned);

@@ -67,7 +67,7 @@ static void add_runs(struct text *t, const struct store_counts *n, const struct 
 	counter(t, "attempts_timed_out", "Attempts ended by Timeout=.",
 		k->runs_timed_out);
 	gauge(t, "run_slots", "MaxConcurrent= of the daemon.", f->config->max_concurrent);
-	gauge(t, "run_slots_used", "Slots taken now.", dispatch_running(f->dispatch));
+	gauge(t, "run_slots_used", "Slots taken now.", dispatch_slots_used(f->dispatch));
 }
 
 static void add_store(struct text *t, const struct store_counts *n, const struct flow *f)

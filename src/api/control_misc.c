@@ -8,6 +8,7 @@
 #include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
+#include "flow/keyring.h"
 #include "flow/upload.h"
 #include "io/log.h"
 
@@ -51,6 +52,44 @@ static json_t *list_sources(const struct flow *f)
 	return list;
 }
 
+static json_t *of_keys(const char *source, const struct keyring_state *k)
+{
+	return json_pack("{s:s?, s:s, s:o, s:I, s:o, s:o, s:I, s:i, s:o}", "source",
+		source, "kind", k->kind == VERIFY_KEYS_SET ? "keys" : "certificate",
+		"url", json_of_text(bytes_of(k->url)), "keys", (json_int_t)k->n_keys,
+		"fetched", json_of_time(k->fetched_usec), "tried",
+		json_of_time(k->tried_usec), "asked", (json_int_t)k->asked, "waiting",
+		(int)k->waiting, "trouble", json_of_text(bytes_of(k->trouble)));
+}
+
+static void add_certificate(void *arg, const struct keyring_state *k)
+{
+	json_t **list = arg;
+
+	if (k->kind == VERIFY_KEYS_CERTIFICATE && *list &&
+		json_array_append_new(*list, of_keys(NULL, k)) < 0)
+		json_decref(CONSUME(*list));
+}
+
+/* A line for each KeysURL=, and for each certificate that was wanted. */
+static json_t *list_keys(const struct flow *f)
+{
+	const struct config *config = f->config;
+	json_t *list = json_array();
+	struct keyring_state k;
+
+	for (size_t i = 0; list && i < config->n_sources; i++) {
+		const struct source *s = config->sources[i];
+		if (!s->keys_url)
+			continue;
+		keyring_look(f->keyring, s, VERIFY_KEYS_SET, s->keys_url, &k);
+		if (json_array_append_new(list, of_keys(s->name, &k)) < 0)
+			json_decref(CONSUME(list));
+	}
+	keyring_each(f->keyring, add_certificate, &list);
+	return list;
+}
+
 static json_t *of_store(struct store *s)
 {
 	const struct store_counts n = store_counts(s);
@@ -74,7 +113,7 @@ static json_t *of_runs(const struct flow *f)
 		(json_int_t)n.dead, "done", (json_int_t)n.done, "started",
 		(json_int_t)k->runs_started, "failed", (json_int_t)k->runs_failed,
 		"timed_out", (json_int_t)k->runs_timed_out, "slots_used",
-		(int)dispatch_running(f->dispatch), "slots",
+		(int)dispatch_slots_used(f->dispatch), "slots",
 		(int)f->config->max_concurrent);
 }
 
@@ -106,7 +145,7 @@ void control_misc_status(struct call *c)
 	call_json(c, 200,
 		json_pack("{s:s, s:i, s:o, s:I, s:b, s:s, s:s?, s:o, s:o, s:o, s:o, s:I, "
 			  "s:i, "
-			  "s:o, s:o, s:o}",
+			  "s:o, s:o, s:o, s:o}",
 			"version", VERSION, "pid", (int)getpid(), "started",
 			json_of_time(f->started_usec), "uptime_seconds",
 			(json_int_t)((now - f->started_usec) / (int64_t)USEC_PER_SEC),
@@ -117,7 +156,8 @@ void control_misc_status(struct call *c)
 			of_callbacks(&f->counters), "log_dropped",
 			(json_int_t)log_dropped(), "waiting_clients",
 			(int)feed_waiting(f->feed), "last_error", of_last_error(),
-			"sources", list_sources(f), "hooks", control_hooks_list(f)));
+			"sources", list_sources(f), "keys", list_keys(f), "hooks",
+			control_hooks_list(f)));
 }
 
 /* ---- Reload ---- */
@@ -257,7 +297,7 @@ void control_misc_verify(struct call *c)
 	int r = captured_read(body, s->path, &captured, problem);
 	if (r == 0) {
 		captured->message.received_usec = received;
-		r = diagnose(config, s, &captured->message, &answer);
+		r = diagnose(c->flow, s, &captured->message, &answer);
 	}
 	if (r == 0)
 		call_json(c, 200, answer);

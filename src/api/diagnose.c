@@ -6,6 +6,7 @@
 
 #include "api/json.h"
 #include "base/clock.h"
+#include "flow/keyring.h"
 #include "rules/content.h"
 #include "rules/payload.h"
 #include "rules/route.h"
@@ -20,6 +21,7 @@
 		VERIFY_HTTP_SIGNATURE)
 
 struct diagnosis {
+	const struct flow *flow;
 	const struct config *config;
 	const struct source *source;
 	const struct message *message;
@@ -32,7 +34,15 @@ struct diagnosis {
 static int ask(const struct diagnosis *d, const struct message *m, const char *origin,
 	struct trace *trace, struct verify_result *ret)
 {
-	return verify_message_traced(d->source, m, d->token, origin, trace, ret);
+	const struct verify_keys keys = {keyring_peek, d->flow->keyring};
+	const struct verify_input input = {.source = d->source,
+		.message = m,
+		.token = d->token,
+		.public_url = origin,
+		.keys = &keys,
+		.trace = trace};
+
+	return verify_ask(&input, ret);
 }
 
 /* 1 it would verify like this, 0 not, negative errno. */
@@ -167,6 +177,31 @@ static int explain_refusal(struct diagnosis *d)
 	return r < 0 ? r : 0;
 }
 
+/* Of a URL: what is at hand, since when, and what is wrong. */
+static void tell_keys(struct diagnosis *d, enum verify_keys_kind kind, const char *url)
+{
+	const char *what = kind == VERIFY_KEYS_SET ? "the keys of KeysURL="
+						   : "the certificate of SigningCertURL";
+	char when[CLOCK_TEXT_SIZE];
+	struct keyring_state k;
+
+	keyring_look(d->flow->keyring, d->source, kind, url, &k);
+	if (k.n_keys)
+		trace_say(&d->trace, TRACE_NOTE, "%s: %zu at hand, fetched at %s", what,
+			k.n_keys, clock_format(k.fetched_usec, when));
+	else if (!k.tried_usec)
+		trace_say(&d->trace, TRACE_NOTE,
+			"%s: not fetched yet, no callback has needed them", what);
+	if (k.trouble) {
+		struct text shown = TEXT_EMPTY;
+		text_add_escaped(&shown, bytes_of(k.trouble), 256);
+		trace_say(&d->trace, TRACE_BAD, "%s: the last attempt, at %s, failed: %s",
+			what, clock_format(k.tried_usec, when),
+			shown.data ? shown.data : "");
+		text_fini(&shown);
+	}
+}
+
 static int judge(struct diagnosis *d)
 {
 	int r = ask(d, d->message, d->config->public_url, &d->trace, &d->result);
@@ -178,10 +213,15 @@ static int judge(struct diagnosis *d)
 		trace_say(&d->trace, TRACE_NOTE,
 			"the token has the form of an upload's own; whether it is one "
 			"only the store knows, and it is not asked here");
+	if (d->source->keys_url)
+		tell_keys(d, VERIFY_KEYS_SET, d->source->keys_url);
+	else if (d->result.verdict == VERIFY_NEEDS_KEYS)
+		tell_keys(d, d->result.keys_kind, d->result.url);
 	if (d->result.verdict == VERIFY_NEEDS_KEYS)
 		trace_say(&d->trace, TRACE_NOTE,
-			"everything but the signature can be judged without the keys, "
-			"and they are not fetched for this question");
+			"a callback would have them fetched%s; for this question they "
+			"are not",
+			d->result.stale ? " anew" : "");
 	return d->result.verdict == VERIFY_REFUSED ? explain_refusal(d) : 0;
 }
 
@@ -262,10 +302,11 @@ static int reading_of(const struct diagnosis *d, json_t **ret)
 	return r;
 }
 
-int diagnose(const struct config *config, const struct source *s, const struct message *m,
+int diagnose(const struct flow *flow, const struct source *s, const struct message *m,
 	json_t **ret)
 {
-	struct diagnosis d = {.config = config, .source = s, .message = m};
+	struct diagnosis d = {
+		.flow = flow, .config = flow->config, .source = s, .message = m};
 	json_t *reading = NULL;
 
 	find_route(&d);

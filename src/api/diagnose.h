@@ -6,12 +6,12 @@
 #ifndef API_DIAGNOSE_H
 #define API_DIAGNOSE_H
 
-#include "rules/config.h"
+#include "flow/flow.h"
 
 #include <jansson.h>
 
 /*
- * `m` with received_usec, the time it is judged at. Gives
+ * `m` with received_usec, the time it is judged at, with the keys of URLs that are at hand. Gives
  *
  *   {"source", "verified", "scheme", "steps": [{"result": "good"|"bad"|"note", "scheme",
  *    "text"}…], "reading": {"id", "status", "outcome", "delivery", "problem", "where",
@@ -19,7 +19,7 @@
  *
  * 0; -ENOMEM; -EIO when OpenSSL fails.
  */
-int diagnose(const struct config *config, const struct source *s, const struct message *m,
+int diagnose(const struct flow *flow, const struct source *s, const struct message *m,
 	json_t **ret) MUST_CHECK;
 
 #endif

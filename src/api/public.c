@@ -65,6 +65,7 @@ static void on_answer(void *arg, int status, struct bytes body)
 {
 	struct http_request *r = arg;
 
+	http_set_data(r, NULL); /* the intake is gone with its answer */
 	if (status == 200)
 		http_reply(r, 200, "application/json", body);
 	else
@@ -73,11 +74,8 @@ static void on_answer(void *arg, int status, struct bytes body)
 
 static void on_request(void *arg, struct http_request *r)
 {
-	struct intake *in = http_data(r);
-
 	(void)arg;
-	http_set_data(r, NULL);
-	intake_take(in, http_message(r), on_answer, r);
+	intake_take(http_data(r), http_message(r), on_answer, r);
 }
 
 static void on_refused(void *arg, struct bytes peer, int status, const char *reason)

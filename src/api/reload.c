@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "flow/ask.h"
 #include "flow/dispatch.h"
+#include "flow/keyring.h"
 #include "io/conffile.h"
 #include "io/log.h"
 #include "io/notify.h"
@@ -20,6 +21,7 @@ static void swap_config(struct flow *flow, struct config *config)
 	log_set_level(flow->verbose ? LOG_DEBUG : config->log_level);
 	dispatch_refresh(flow->dispatch);
 	ask_refresh(flow->ask);
+	keyring_refresh(flow->keyring);
 	config_unref(old);
 }
 

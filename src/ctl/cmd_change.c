@@ -10,6 +10,13 @@ const struct ctl_option cmd_expect_options[] = {
 	{0},
 };
 
+/* A job: only expect answers one, and changes nothing of one that is over. */
+static bool is_over(const json_t *answer)
+{
+	return json_object_get(answer, "outcome") &&
+	       !ctl_is(answer, "outcome", "pending");
+}
+
 /* One request that answers an object; printed with --json, else `told` is. */
 static int change(struct ctl *ctl, const char *method, const char *path, json_t *body,
 	const char *what, const char *told)
@@ -24,6 +31,9 @@ static int change(struct ctl *ctl, const char *method, const char *path, json_t 
 	r = ctl_ask(ctl, method, path, body, what, &a);
 	if (r == 0 && ctl->json)
 		ctl_print_json(ctl, a.json);
+	else if (r == 0 && is_over(a.json))
+		printf("%s is over already: %s\n", ctl_escape(what),
+			ctl_escape(ctl_text(a.json, "outcome")));
 	else if (r == 0)
 		printf("%s %s\n", ctl_escape(what), told);
 	client_answer_fini(&a);

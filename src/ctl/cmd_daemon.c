@@ -86,6 +86,29 @@ static void add_numbers(struct table *t, const json_t *status)
 		size ? size : "-");
 }
 
+/* Of public keys that were wanted: how many, since when, and what is wrong. */
+static void add_keys(struct table *t, const json_t *list)
+{
+	char time[CTL_TIME_SIZE];
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		const char *source = json_string_value(json_object_get(o, "source"));
+		const char *trouble = json_string_value(json_object_get(o, "trouble"));
+
+		if (number(o, "asked") == 0)
+			continue;
+		table_add(t, source ? "keys" : "certificate");
+		table_addf(t, "%s: %s%s%s%s", source ? source : ctl_text(o, "url"),
+			number(o, "keys") ? "fetched " : "NOT AT HAND",
+			number(o, "keys") ? ctl_time(o, "fetched", time) : "",
+			trouble ? "; the last attempt failed: " : "",
+			trouble ? trouble : "");
+	}
+}
+
 static int print_status(const struct ctl *ctl, const json_t *status)
 {
 	const json_t *error = json_object_get(status, "last_error");
@@ -107,6 +130,7 @@ static int print_status(const struct ctl *ctl, const json_t *status)
 	add_names(&t, "sources", json_object_get(status, "sources"));
 	add_names(&t, "hooks", json_object_get(status, "hooks"));
 	add_numbers(&t, status);
+	add_keys(&t, json_object_get(status, "keys"));
 	if (number(status, "log_dropped") > 0) {
 		table_add(&t, "log records dropped");
 		table_addf(&t, "%lld", number(status, "log_dropped"));

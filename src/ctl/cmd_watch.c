@@ -44,9 +44,16 @@ static void on_up(void *arg, uint64_t after, const char *store)
 
 static void print_gap(const json_t *gap)
 {
-	ctl_complain("what happened between %lld and %lld is not kept any more",
-		(long long)json_integer_value(json_object_get(gap, "after")),
-		(long long)json_integer_value(json_object_get(gap, "next")));
+	json_int_t after = json_integer_value(json_object_get(gap, "after"));
+	json_int_t next = json_integer_value(json_object_get(gap, "next"));
+
+	if (after >= next)
+		ctl_complain("number %lld is beyond what the daemon's store has told: it "
+			     "was put back, or the number is damaged; going on at %lld",
+			(long long)after, (long long)next);
+	else
+		ctl_complain("what happened between %lld and %lld is not kept any more",
+			(long long)after, (long long)next);
 }
 
 static void print_change(const struct ctl *ctl, const json_t *change, uint64_t seq)

@@ -242,7 +242,7 @@ static void on_end(void *arg, CURLcode code)
 {
 	struct put *p = arg;
 	struct put_answer a = {.header_names = p->header_names};
-	curl_off_t seconds = 0;
+	curl_off_t seconds = 0, sent = 0;
 	char *reason;
 
 	/* A refusal may come before all is sent; then the answer counts. */
@@ -251,7 +251,15 @@ static void on_end(void *arg, CURLcode code)
 	if (seconds > RETRY_AFTER_MAX_SECONDS)
 		seconds = RETRY_AFTER_MAX_SECONDS;
 	a.retry_after_usec = (uint64_t)seconds * USEC_PER_SEC;
-	if (code == CURLE_OK && a.status / 100 == 2) {
+	curl_easy_getinfo(p->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	if (code == CURLE_OK && a.status / 100 == 2 &&
+		(uint64_t)sent < p->request.size_bytes) {
+		/* An answer that ends the connection is the end to libcurl, too. */
+		a.end = PUT_BROKEN;
+		say(p, "the service answered");
+		text_addf(&p->words, " %ld before the whole file was sent", a.status);
+		a.status = 0;
+	} else if (code == CURLE_OK && a.status / 100 == 2) {
 		a.end = PUT_TAKEN;
 	} else if (code == CURLE_OK || a.status >= 300) {
 		a.end = end_of_status(p, a.status);

@@ -178,7 +178,9 @@ static char *words_for(enum question_verdict verdict, long status)
 		[QUESTION_TOO_OFTEN] = "it wants to be asked less",
 	};
 
-	return text_format("StatusURL= answered %ld: %s", status, words[verdict]);
+	return text_format("StatusURL= answered %ld: %s", status,
+		status >= 300 && status <= 399 ? "redirects are not followed"
+					       : words[verdict]);
 }
 
 /* ---- It answered ---- */
@@ -204,6 +206,8 @@ static int read_answer(struct question *q, const struct fetch_answer *answer)
 	q->type = bytes_dup(bytes_of(answer->content_type ? answer->content_type : ""));
 	if (!q->body || !q->type)
 		return -ENOMEM;
+	/* The status is logged, the rest goes to hooks. */
+	source_hide_key(r->source, q->body, answer->body.size);
 	q->content_type = (struct message_header){
 		bytes_of("Content-Type"), bytes_of(q->type)};
 	q->message = (struct message){

@@ -32,6 +32,14 @@ static void free_task(struct task *t)
 	free(t);
 }
 
+/* The next of its job may stand behind the run that ends. A claim that is under way went before
+ * that end and knows nothing of it: it must not have the last word. */
+static void look_behind(struct lane *l)
+{
+	l->woken = true;
+	l->next_due_usec = clock_steady_usec();
+}
+
 /* Its slot is free before its end is committed, which is a commit sooner. */
 static void on_ended(void *arg)
 {
@@ -39,8 +47,8 @@ static void on_ended(void *arg)
 
 	t->ended = true;
 	dispatch_give_slots(t->lane, 1);
-	if (t->lane->serial) /* the next of its job may stand behind it */
-		t->lane->next_due_usec = clock_steady_usec();
+	if (t->lane->serial)
+		look_behind(t->lane);
 	dispatch_pump(t->dispatch);
 }
 
@@ -56,7 +64,7 @@ static void on_over(void *arg, struct attempt *attempt, const struct run_end *en
 		(!l->next_due_usec || end->due_usec < l->next_due_usec))
 		l->next_due_usec = end->due_usec;
 	if (l->serial && !t->ended)
-		l->next_due_usec = clock_steady_usec();
+		look_behind(l);
 	flow_moved(d->flow);
 	d->running--;
 	l->running--;
@@ -166,6 +174,8 @@ void dispatch_pump(struct dispatch *d)
 	for (l = LIST_FIRST(&d->lanes); l; l = next) {
 		next = LIST_NEXT(l, link);
 		const struct hook *h = config_hook(d->flow->config, bytes_of(l->name));
+		if (!h) /* what waits is being buried; should it come back, a refresh finds it */
+			l->next_due_usec = 0;
 		if (!h || !l->next_due_usec || !dispatch_may_claim(l, h))
 			continue;
 		if (l->next_due_usec > dispatch_latest_usec(h))
@@ -330,6 +340,11 @@ void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
 unsigned dispatch_running(const struct dispatch *d)
 {
 	return d->running;
+}
+
+unsigned dispatch_slots_used(const struct dispatch *d)
+{
+	return d->share.used;
 }
 
 static void on_workers_gone(void *arg)

@@ -36,6 +36,8 @@ void dispatch_wake(struct dispatch *d, const char *hook);
 void dispatch_stop(struct dispatch *d, uint64_t timeout_usec,
 	void (*on_stopped)(void *arg), void *arg);
 unsigned dispatch_running(const struct dispatch *d);
+/* Of MaxConcurrent= of [Daemon]: a worker is one, however many runs it has in hand. */
+unsigned dispatch_slots_used(const struct dispatch *d);
 /* The store has it that this hook is paused, or not any more. Nothing of a paused one starts. */
 void dispatch_pause(struct dispatch *d, const char *hook, bool paused);
 

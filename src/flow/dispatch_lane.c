@@ -15,10 +15,12 @@ struct lane *dispatch_find_lane(struct dispatch *d, const char *name)
 struct lane *dispatch_make_lane(struct dispatch *d, const char *name)
 {
 	struct lane *l = dispatch_find_lane(d, name);
+	const struct hook *h = config_hook(d->flow->config, bytes_of(name));
 
 	if (l || strlen(name) >= sizeof(l->name) || !(l = calloc(1, sizeof(*l))))
 		return l;
 	l->dispatch = d;
+	l->is_worker = h && hook_has_worker(h);
 	strcpy(l->name, name);
 	LIST_INSERT_HEAD(&d->lanes, l, link);
 	map_put(&d->lanes_by_name, &l->by_name, bytes_of(l->name));
@@ -50,11 +52,7 @@ static void set_slots(struct lane *l, unsigned used)
 {
 	struct dispatch *d = l->dispatch;
 	unsigned before = weight(l);
-	const struct hook *h = l->used ? NULL
-				       : config_hook(d->flow->config, bytes_of(l->name));
 
-	if (h) /* not while any is taken: what was added must be what is taken away */
-		l->is_worker = hook_has_worker(h);
 	l->used = used;
 	if (weight(l) > before)
 		share_take(&d->share, before, weight(l) - before);
@@ -79,9 +77,13 @@ void dispatch_reckon(struct dispatch *d)
 
 	d->share = (struct share){
 		.slots = c->max_concurrent, .hooks = (unsigned)c->n_hooks};
-	LIST_FOREACH (l, &d->lanes, link)
-		if (l->paused && d->share.hooks && config_hook(c, bytes_of(l->name)))
+	LIST_FOREACH (l, &d->lanes, link) {
+		const struct hook *h = config_hook(c, bytes_of(l->name));
+		if (h)
+			l->is_worker = hook_has_worker(h);
+		if (h && l->paused && d->share.hooks)
 			d->share.hooks--;
+	}
 	LIST_FOREACH (l, &d->lanes, link)
 		share_take(&d->share, 0, weight(l));
 }
@@ -101,10 +103,16 @@ unsigned dispatch_free_slots(struct lane *l, const struct hook *h)
 	l->not_before_usec = 0;
 	if (l->paused)
 		return 0;
+	/* However many wait for a worker that is down: a line and two commits for each, every
+	 * time that it is tried, would be all that the daemon does. */
+	if (l->is_worker)
+		l->not_before_usec = workers_not_before(l->dispatch->workers, l->name);
+	if (l->not_before_usec)
+		return 0;
 	unsigned of_hook = tempo_allows(
 		&l->tempo, h, l->used, clock_steady_usec(), &l->not_before_usec);
 	unsigned of_all = share_allows(&l->dispatch->share, weight(l));
-	if (hook_has_worker(h) && (of_all || weight(l)))
+	if (l->is_worker && (of_all || weight(l)))
 		return of_hook;
 	return of_hook < of_all ? of_hook : of_all;
 }

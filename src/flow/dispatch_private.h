@@ -1,6 +1,7 @@
 /*
  * Inside of dispatch: a lane a hook, a task a running attempt. dispatch.c decides what starts;
- * dispatch_lane.c knows how many of a hook may; dispatch_queue.c speaks with the store about what waits. Nobody else includes this.
+ * dispatch_lane.c knows how many of a hook may; dispatch_queue.c speaks with the store about
+ * what waits. Nobody else includes this.
  */
 #ifndef FLOW_DISPATCH_PRIVATE_H
 #define FLOW_DISPATCH_PRIVATE_H
@@ -19,8 +20,8 @@ struct lane {
 	struct map_entry by_name;
 	struct dispatch *dispatch;
 	char name[65];
-	unsigned used;  /* runs: running, reserved, or being claimed */
-	bool is_worker; /* they are one process, or none of ours: one slot in all */
+	unsigned used; /* runs: running, reserved, or being claimed */
+	bool is_worker; /* by dispatch_reckon(): they are one process or none of ours, one slot */
 	unsigned running;
 	int64_t next_due_usec; /* of the earliest waiting run, steady clock; 0 = none waits */
 	int64_t not_before_usec; /* what is due waits for its pace until then; 0 = no */
@@ -28,7 +29,7 @@ struct lane {
 	bool paused;
 	bool serial;       /* runs of a job may stand behind one another */
 	unsigned claiming; /* claims under way */
-	bool woken;        /* something was added while a claim was under way */
+	bool woken;        /* something was added, or stepped up, behind the last claim */
 	char after[65];    /* the source that had the last turn */
 };
 

@@ -182,7 +182,9 @@ static void on_buried(struct store_op *op)
 		dispatch_wake_mourners(b->dispatch);
 	}
 	store_op_fini(op);
+	/* A reload may have brought the hook back: the rest of its runs have somebody again. */
 	if (op->result == 0 && b->op.more &&
+		!config_hook(b->dispatch->flow->config, bytes_of(b->hook)) &&
 		store_submit(b->dispatch->flow->store, &b->op.op) == 0)
 		return;
 	if (b->n_died)

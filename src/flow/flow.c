@@ -6,6 +6,7 @@
 #include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
+#include "flow/keyring.h"
 #include "flow/once.h"
 #include "flow/process.h"
 #include "io/log.h"
@@ -160,7 +161,8 @@ int flow_start(struct flow *flow, char **ret_error)
 	if (!flow->state_directory || !(flow->warned = once_new()) ||
 		feed_new(&flow->feed, flow) < 0 ||
 		process_table_new(&flow->processes) < 0 ||
-		fetch_pool_new(&flow->fetch, flow->base) < 0)
+		fetch_pool_new(&flow->fetch, flow->base) < 0 ||
+		keyring_new(&flow->keyring, flow) < 0)
 		return fail(EX_OSERR, ret_error, "Out of memory");
 	if ((status = open_store(flow, ret_error)) != 0)
 		return status;

@@ -17,6 +17,7 @@
 struct ask;
 struct dispatch;
 struct feed;
+struct keyring;
 struct once;
 struct process_table;
 struct upload;
@@ -46,6 +47,7 @@ struct flow {
 	struct dispatch *dispatch;
 	struct ask *ask;
 	struct feed *feed;
+	struct keyring *keyring;
 	struct once *warned;    /* of status words in no list */
 	struct upload *uploads; /* under way; upload.c's */
 	struct flow_counters counters;
@@ -59,7 +61,7 @@ struct flow {
 };
 
 /*
- * Starts store, feed, fetch, dispatch and ask, and joins the runner, in a record that holds base, config,
+ * Starts store, feed, fetch, keyring, dispatch and ask, and joins the runner, in a record that holds base, config,
  * config_path and runner. 0, or an exit status of sysexits.h and *ret_error (owned by the caller,
  * NULL when memory is short). A store or a runner that fails later ends the program from within.
  */

@@ -305,21 +305,29 @@ static void take_status(
 static void take_answer(struct memory *r, const struct fetch_answer *a)
 {
 	const char *problem = NULL;
-	json_t *json = payload_parse(a->body, &problem);
+	CLEANUP(freep) char *said = bytes_dup(a->body);
+	const struct bytes body = {said, a->body.size};
+
+	if (!said) {
+		fail(r, 503, "out of memory", 0);
+		return;
+	}
+	/* Who asks here is not to know our key, nor is the journal. */
+	source_hide_key(r->source, said, body.size);
+	json_t *json = payload_parse(body, &problem);
 	bool object = json_is_object(json);
 	CLEANUP(freep)
 	char *words = text_format("the service answered with status %ld%s", a->status,
 		object ? "" : " and no JSON object");
-	const char *said = words ? words : "out of memory";
+	const char *why = words ? words : "out of memory";
 
 	if (a->status >= 200 && a->status <= 299 && object) {
-		take_status(r, (int)a->status, a->body, json);
+		take_status(r, (int)a->status, body, json);
 	} else if (a->status >= 400 && a->status <= 499 && a->status != 429) {
-		remember(r, (int)a->status, object ? a->body : BYTES_NONE, said,
-			ABSENT_USEC);
+		remember(r, (int)a->status, object ? body : BYTES_NONE, why, ABSENT_USEC);
 		log_asked(r);
 	} else {
-		fail(r, a->status >= 500 || a->status == 429 ? (int)a->status : 502, said,
+		fail(r, a->status >= 500 || a->status == 429 ? (int)a->status : 502, why,
 			a->retry_after_usec);
 	}
 	json_decref(json);
@@ -399,6 +407,8 @@ int inquiry_start(struct inquiries *q, const struct source *s, const char *id,
 	if (e == 0 && !r->fetch)
 		e = ask(r, s);
 	if (e < 0) {
+		if (r && !r->fetch && !r->status) /* nothing to remember */
+			memory_free(r);
 		free(i);
 		return e;
 	}

@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "flow/ask.h"
+#include "flow/keyring.h"
 #include "flow/record.h"
+#include "flow/subscribe.h"
 #include "io/log.h"
 #include "rules/answer.h"
 #include "rules/route.h"
@@ -18,12 +20,18 @@ struct intake {
 	const struct message *message;
 	char *token; /* of PATH/TOKEN, or NULL; zeroed when freed */
 	struct verify_result verified;
+	uint64_t deadline_usec;    /* monotonic: keys are waited for so long */
+	struct keyring_wait *wait; /* for keys, or NULL */
+	struct subscribe subscribe;
 	void (*on_answer)(void *arg, int status, struct bytes body);
 	void *arg;
 };
 
 static void intake_free(struct intake *in)
 {
+	if (in->wait)
+		keyring_forget(in->wait);
+	subscribe_cancel(&in->subscribe);
 	if (in->token)
 		explicit_bzero(in->token, strlen(in->token));
 	free(in->token);
@@ -175,49 +183,35 @@ static int put(struct intake *in)
 	return record_put(r, on_stored);
 }
 
-/*
- * Two verdicts alone lead into the store, and of those only what is a callback. Everything
- * else is answered here: false.
- */
-static bool may_go_on(struct intake *in)
+static void unavailable(struct intake *in)
 {
-	const struct verify_result *v = &in->verified;
-	struct record *record = &in->record;
-
-	if (v->verdict == VERIFY_ASK_STORE ||
-		(v->verdict == VERIFY_OK && v->matter == VERIFY_CALLBACK))
-		return true;
-	if (v->verdict == VERIFY_OK) {
-		answer(in, 200);
-	} else if (v->verdict == VERIFY_NEEDS_KEYS && !v->stale) {
-		record->flow->counters.unavailable++;
-		log_event(LOG_UNAVAILABLE,
-			&(struct log_fields){.source = record->source->name},
-			"Answered 503 to a callback of %s: %s", record->source->name,
-			v->reason);
-		answer(in, 503);
-	} else {
-		log_unverified(record->flow, record->source, in->message, v->reason);
-		answer(in, 401);
-	}
-	return false;
+	in->record.flow->counters.unavailable++;
+	answer(in, 503);
 }
 
-void intake_take(struct intake *in, const struct message *m,
-	void (*on_answer)(void *arg, int status, struct bytes body), void *arg)
+static void fail(struct intake *in, int error)
+{
+	const struct source *s = in->record.source;
+
+	log_event(LOG_UNAVAILABLE, &(struct log_fields){.source = s->name},
+		"Answered 503 to a callback of %s: %s", s->name,
+		error == -EAGAIN ? "the store's queue is full" : strerrordesc_np(-error));
+	unavailable(in);
+}
+
+static void refuse(struct intake *in)
+{
+	log_unverified(
+		in->record.flow, in->record.source, in->message, in->verified.reason);
+	answer(in, 401);
+}
+
+static void store_it(struct intake *in)
 {
 	struct record *record = &in->record;
 	const struct source *s = record->source;
 
-	in->message = m;
-	in->on_answer = on_answer;
-	in->arg = arg;
-	int r = verify_message(
-		s, m, bytes_of(in->token), record->config->public_url, &in->verified);
-	if (r == 0 && !may_go_on(in))
-		return;
-	if (r == 0)
-		r = payload_read(s, m, &record->payload);
+	int r = payload_read(s, in->message, &record->payload);
 	if (r == 0 && s->where.size) {
 		r = condition_list_holds(&s->where, &record->payload.document);
 		if (r == 0 && in->verified.verdict == VERIFY_OK) {
@@ -228,11 +222,100 @@ void intake_take(struct intake *in, const struct message *m,
 	}
 	if (r >= 0)
 		r = put(in);
-	if (r < 0) {
-		record->flow->counters.unavailable++;
-		log_event(LOG_UNAVAILABLE, &(struct log_fields){.source = s->name},
-			"Answered 503 to a callback of %s: %s", s->name,
-			r == -EAGAIN ? "the store's queue is full" : strerrordesc_np(-r));
-		answer(in, 503);
+	if (r < 0)
+		fail(in, r);
+}
+
+/* ---- What is no callback ---- */
+
+static void on_subscribed(struct subscribe *s, bool confirmed)
+{
+	struct intake *in = container_of(s, struct intake, subscribe);
+
+	if (confirmed)
+		answer(in, 200);
+	else
+		unavailable(in); /* SNS asks again */
+}
+
+static void settle_subscription(struct intake *in)
+{
+	in->subscribe.flow = in->record.flow;
+	in->subscribe.source = in->record.source;
+	in->subscribe.body = in->message->body;
+	if (in->verified.matter == VERIFY_UNSUBSCRIBED) {
+		subscribe_ended(&in->subscribe);
+		answer(in, 200);
+		return;
 	}
+	int r = subscribe_start(&in->subscribe, in->verified.url, on_subscribed);
+	if (r < 0)
+		fail(in, r);
+}
+
+/* ---- The verdict ---- */
+
+static void judge(struct intake *in);
+
+/* The keyring has told the journal, once for all who go away like this. */
+static void on_keys(void *arg, enum keyring_verdict verdict)
+{
+	struct intake *in = arg;
+
+	in->wait = NULL;
+	if (verdict == KEYRING_CAME)
+		judge(in);
+	else
+		unavailable(in);
+}
+
+static void wait_for_keys(struct intake *in)
+{
+	struct flow *flow = in->record.flow;
+	int r = flow->stopping
+			? (int)KEYRING_ABSENT
+			: keyring_await(flow->keyring, in->record.source, &in->verified,
+				  in->deadline_usec, on_keys, in, &in->wait);
+
+	if (r < 0)
+		fail(in, r);
+	else if (r == KEYRING_NEWEST)
+		refuse(in);
+	else if (r == KEYRING_ABSENT)
+		unavailable(in);
+}
+
+/* Two verdicts alone lead into the store, and of those only what is a callback. */
+static void judge(struct intake *in)
+{
+	const struct record *record = &in->record;
+	const struct verify_result *v = &in->verified;
+	const struct verify_keys keys = {keyring_find, record->flow->keyring};
+	const struct verify_input input = {.source = record->source,
+		.message = in->message,
+		.token = bytes_of(in->token),
+		.public_url = record->config->public_url,
+		.keys = &keys};
+
+	int r = verify_ask(&input, &in->verified);
+	if (r < 0)
+		fail(in, r);
+	else if (v->verdict == VERIFY_NEEDS_KEYS)
+		wait_for_keys(in);
+	else if (v->verdict == VERIFY_OK && v->matter != VERIFY_CALLBACK)
+		settle_subscription(in);
+	else if (v->verdict == VERIFY_OK || v->verdict == VERIFY_ASK_STORE)
+		store_it(in);
+	else
+		refuse(in);
+}
+
+void intake_take(struct intake *in, const struct message *m,
+	void (*on_answer)(void *arg, int status, struct bytes body), void *arg)
+{
+	in->message = m;
+	in->on_answer = on_answer;
+	in->arg = arg;
+	in->deadline_usec = clock_mono_usec() + KEYRING_WAIT_USEC;
+	judge(in);
 }

@@ -3,6 +3,9 @@
  *
  *   head: route, method, AllowFrom=, what the head shows of the signature ─► 404 405 401, or go on
  *   body: verify ─► read id and status ─► which hooks want it ─► store: commit ─► 200 | 401 | 503
+ *          │  ▲
+ *          ▼  └─ keys fetched, KEYRING_WAIT_USEC at most; else 503
+ *          └─► SNS asks for a subscription: confirmed, nothing is recorded ─► 200 | 503
  *
  * The answer never says why; the journal does.
  */
@@ -23,7 +26,8 @@ int intake_begin(
  */
 void intake_take(struct intake *in, const struct message *m,
 	void (*on_answer)(void *arg, int status, struct bytes body), void *arg);
-/* The message never became whole. */
+/* The message never became whole, or the server ends while the intake waits for keys; not while
+ * the store works on it. NULL is fine. */
 void intake_abandon(struct intake *in);
 
 #endif

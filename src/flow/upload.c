@@ -3,7 +3,7 @@
  * hash of the token is committed before the service can know the token, and the answer
  * follows the commit that expects the job. A step that fails ends in finish(), which
  * answers once and frees. The token is wiped from everything it was written to; what the
- * service says is cleaned of it before anybody reads or logs it.
+ * service says is cleaned of it, and of our key, before anybody reads or logs it.
  */
 #include "flow/upload.h"
 
@@ -203,14 +203,16 @@ static void bind_job(struct upload *u)
 
 /* ---- the middle step: the service is asked ---- */
 
-/* A service may repeat our callback URL, in its answer or in an error's text. */
-static char *without_token(const struct upload *u, struct bytes body)
+/* A service may repeat our callback URL or our key, in its answer or in an error's text. */
+static char *without_secrets(const struct upload *u, struct bytes body)
 {
 	char *copy = bytes_dup(body), *at = copy;
 	size_t size = strlen(u->token);
 
 	while (at && (at = memmem(at, body.size - (size_t)(at - copy), u->token, size)))
 		memset(at, '*', size);
+	if (copy)
+		source_hide_key(u->source, copy, body.size);
 	return copy;
 }
 
@@ -259,7 +261,7 @@ static void on_answer(void *arg, const struct fetch_answer *answer)
 		on_no_answer(u, answer);
 		return;
 	}
-	u->said = without_token(u, answer->body);
+	u->said = without_secrets(u, answer->body);
 	u->said_size = answer->body.size;
 	if (!u->said) {
 		refuse(u, 503, NULL);

@@ -23,7 +23,7 @@ struct upload_answer {
 	json_t *json; /* 200: the initiate's answer with "source" added. Else {"error",
 			 "request_id"?, "code"?, "details"?, "upstream_status"?}. Borrowed; NULL when
 			 memory was short (503). */
-	/* What the service itself said, our token taken out: status (0: it did not answer), body
+	/* What the service itself said, our token and key taken out: status (0: it did not answer), body
 	 * (borrowed), and Retry-After (0: none). */
 	long said_status;
 	struct bytes said;

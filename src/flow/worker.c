@@ -403,6 +403,15 @@ int workers_start(struct workers *all, const struct hook *hook,
 	return 0;
 }
 
+int64_t workers_not_before(const struct workers *all, const char *hook)
+{
+	const struct worker *w = find(all, hook);
+
+	if (!w || w->state != WORKER_DOWN || w->not_before_usec <= clock_steady_usec())
+		return 0;
+	return w->not_before_usec;
+}
+
 /* It stays, by the words of the new configuration: the old one can go. */
 static void use(struct worker *w, const struct hook *h)
 {

@@ -6,7 +6,8 @@
  *                    │          ├ its Timeout=: the worker is ended, this one has failed,
  *                    │          │ the others go back to waiting, not counted
  *                    │          └ the worker ends by itself: all that it had have failed
- *                    └ no worker to be had now: back to waiting, not counted
+ *                    └ no worker to be had now: back to waiting, not counted; no
+ *                      more of them come before the next try
  *
  * stream: a process that is started when there is a run, and again after it ended, with a
  * backoff. batch: a process for what is queued at the time, no line is added; its exit status
@@ -30,6 +31,8 @@ void workers_free(struct workers *all);
 int workers_start(struct workers *all, const struct hook *hook,
 	const struct store_run *record, attempt_on_over *on_over, void *arg,
 	struct attempt **ret) MUST_CHECK;
+/* Its worker is down and is not tried again before then, clock_steady_usec(); 0: give it runs. */
+int64_t workers_not_before(const struct workers *all, const char *hook);
 /* The configuration may be another: workers whose hook is gone, or has another command or
  * socket, are given nothing more and end with what they have in flight. */
 void workers_refresh(struct workers *all);

@@ -6,7 +6,8 @@
  */
 #include "io/fetch.h"
 
-#include "base/clock.h"
+#include "io/fetch_header.h"
+#include "io/fetch_public.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -17,7 +18,6 @@
 #define CONNECT_TIMEOUT_MSEC 10000l
 #define BODY_DEFAULT_BYTES   (1024u * 1024)
 #define HEADERS_MAX_BYTES    (64u * 1024)
-#define RETRY_AFTER_MAX_SEC  86400l
 
 struct fetch {
 	TAILQ_ENTRY(fetch) entry; /* in pool->queue or pool->active */
@@ -33,6 +33,7 @@ struct fetch {
 	bool active; /* libcurl has it */
 	bool done;   /* its on_done runs: cancel and free leave it alone */
 	bool too_large, out_of_memory;
+	bool not_public; /* an address of the host was passed over */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -110,47 +111,26 @@ static int error_of(const struct fetch *f, CURLcode code)
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE: return -EPROTO;
 	case CURLE_COULDNT_CONNECT:
+		if (f->not_public)
+			return -EHOSTUNREACH;
 		curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &os);
 		return os > 0 ? -(int)os : -ECONNREFUSED;
 	default: return -EIO;
 	}
 }
 
-/* RFC 9110, 10.2.3: delay-seconds or HTTP-date. What is neither counts as absent. */
-static uint64_t retry_after_usec(const char *value)
-{
-	time_t date;
-	int64_t left;
-	char *end;
-
-	if (value[0] >= '0' && value[0] <= '9') {
-		errno = 0;
-		left = strtol(value, &end, 10);
-		if (*end != '\0')
-			return 0;
-	} else {
-		date = curl_getdate(value, NULL);
-		if (date == -1)
-			return 0;
-		left = date - clock_wall_usec() / (int64_t)USEC_PER_SEC;
-	}
-	if (left <= 0)
-		return 0;
-	if (left > RETRY_AFTER_MAX_SEC)
-		left = RETRY_AFTER_MAX_SEC;
-	return (uint64_t)left * USEC_PER_SEC;
-}
-
 /* `f` is out of every list; the last thing that happens to it. */
 static void deliver(struct fetch *f, CURLcode code)
 {
-	struct fetch_answer answer = {.error = error_of(f, code)};
-	struct curl_header *retry = NULL;
+	struct fetch_answer answer = {.error = error_of(f, code), .max_age_usec = -1};
+	struct curl_header *retry = NULL, *cache = NULL;
 	long request_bytes = 0;
 
 	if (answer.error) {
-		if (f->too_large)
+		if (answer.error == -EMSGSIZE)
 			answer.error_text = "the answer is too large";
+		else if (f->not_public && answer.error == -EHOSTUNREACH)
+			answer.error_text = "its host has no public address";
 		else
 			answer.error_text = f->error[0] ? f->error
 							: curl_easy_strerror(code);
@@ -165,7 +145,10 @@ static void deliver(struct fetch *f, CURLcode code)
 		answer.body = (struct bytes){f->answer ? f->answer : "", f->answer_size};
 		if (curl_easy_header(f->easy, "Retry-After", 0, CURLH_HEADER, -1,
 			    &retry) == CURLHE_OK)
-			answer.retry_after_usec = retry_after_usec(retry->value);
+			answer.retry_after_usec = fetch_retry_after_usec(retry->value);
+		if (curl_easy_header(f->easy, "Cache-Control", 0, CURLH_HEADER, -1,
+			    &cache) == CURLHE_OK)
+			answer.max_age_usec = fetch_max_age_usec(cache->value);
 	}
 	f->done = true;
 	f->on_done(f->arg, &answer);
@@ -425,8 +408,10 @@ static bool set_peer(struct fetch *f, const struct fetch_request *r)
 	}
 	if (r->unix_socket)
 		SET(CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
-	if (r->no_proxy || r->unix_socket)
+	if (r->no_proxy || r->unix_socket || r->public_only)
 		SET(CURLOPT_PROXY, "");
+	if (r->public_only)
+		ok = ok && fetch_keep_public(f->easy, &f->not_public);
 	SET(CURLOPT_URL, r->url);
 	return ok;
 }

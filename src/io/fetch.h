@@ -28,8 +28,11 @@ struct fetch_request {
 	bool insecure_own_listener; /* our own certificate on our own address: not
 				       verified */
 	bool no_proxy;              /* proxy variables are not looked at */
-	uint64_t timeout_usec;      /* in all, from its turn on; 0 = 30 s */
-	size_t max_bytes;           /* of the answer; 0 = 1 MiB */
+	/* For a URL that is somebody else's word: https alone, no proxy, and only to
+	 * public addresses (rules/address.h), whatever the name resolves to. */
+	bool public_only;
+	uint64_t timeout_usec; /* in all, from its turn on; 0 = 30 s */
+	size_t max_bytes;      /* of the answer; 0 = 1 MiB */
 };
 
 struct fetch_answer {
@@ -43,6 +46,7 @@ struct fetch_answer {
 	struct bytes body;
 	const char *content_type;  /* or NULL */
 	uint64_t retry_after_usec; /* 0 = none; at most a day */
+	int64_t max_age_usec;      /* of Cache-Control; 0: not to be kept; -1 = none */
 };
 
 int fetch_pool_new(struct fetch_pool **ret, struct event_base *base) MUST_CHECK;

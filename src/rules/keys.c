@@ -213,7 +213,7 @@ static const struct key keys[] = {
 	.standard = "X-API-Key",
 	.sentence = "The header that key is sent in."},
 {SECTION_SOURCE, "CAFile", KEY_FILE, SOURCE(ca_file),
-	.sentence = "Authorities for StatusURL= and UploadURL= in place of the system's."},
+	.sentence = "Authorities for StatusURL=, UploadURL=, KeysURL= and SNS in place of the system's."},
 {SECTION_SOURCE, "ExpectWithin", KEY_TIME, SOURCE(expect_within_usec), TIMES(MSEC),
 	.standard = "10min",
 	.sentence = "How long an expected job may keep silent before it is asked for."},

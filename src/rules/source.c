@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#define KEY_HIDDEN_BYTES 8
+
 void secret_fini(struct secret *s)
 {
 	/* One size for both: decoding is done in place and only ever shortens. */
@@ -29,6 +31,17 @@ int source_key_header(const struct source *s, char **ret)
 	*ret = text_format("%s: %.*s", s->api_key_header, (int)key->text_size,
 		(const char *)key->text);
 	return *ret ? 0 : -ENOMEM;
+}
+
+void source_hide_key(const struct source *s, char *text, size_t size)
+{
+	const struct secret *key = s->api_key;
+	char *at = text;
+
+	if (!key || key->text_size < KEY_HIDDEN_BYTES)
+		return;
+	while ((at = memmem(at, size - (size_t)(at - text), key->text, key->text_size)))
+		memset(at, '*', key->text_size);
 }
 
 void source_free(struct source *s)

@@ -98,6 +98,11 @@ static inline bool source_answers(const struct source *s)
  * -ENOMEM; -EINVAL: the key holds bytes that no header can carry.
  */
 int source_key_header(const struct source *s, char **ret) MUST_CHECK;
+/*
+ * Overwrites our key with stars wherever the service repeats it in what it says ("invalid key
+ * k-…"). A key of less than eight bytes may be part of any word and is left.
+ */
+void source_hide_key(const struct source *s, char *text, size_t size);
 
 void source_free(struct source *s);
 /* Overwrites and frees what it holds. */

@@ -486,12 +486,24 @@ def test_watch_tells_of_a_gap(fake):
         assert len(r.stdout.splitlines()) == (3 if options else 2)
 
 
+def test_watch_tells_of_a_number_from_the_future(fake):
+    """A cursor that is damaged, or a store that was put back to a backup."""
+    gap = {"seq": 6, "time": "2026-09-01T10:00:00.000000Z", "gap": {"after": 5000, "next": 7}}
+    answers = [lambda h: stream(h, [gap]), lambda h: h.answer(400, {"error": "enough"})]
+    fake.routes[("GET", "/v1/watch")] = lambda h, b, q: answers.pop(0)(h)
+    r = ctl(fake, "watch", "--after", "5000")
+    assert "number 5000 is beyond what the daemon's store has told" in r.stderr and "going on at 7" in r.stderr
+
+
 # ---- what changes something ----
 
 def test_expect_and_forget(fake):
     fake.routes[("PUT", "/v1/jobs/src/n%20%C3%A9")] = (200, full("n é", "pending", None))
     assert ctl(fake, "expect", "src/n é", "--within", "10min").returncode == 0
     assert json.loads(fake.asked[-1][2]) == {"within": "10min"}
+    fake.routes[("PUT", "/v1/jobs/src/done")] = (200, full("done", "success", "COMPLETED"))
+    r = ctl(fake, "expect", "src/done")
+    assert r.returncode == 0 and r.stdout == "src/done is over already: success\n"
     fake.routes[("GET", "/v1/jobs")] = (200, {"jobs": [], "next": None})
     r = ctl(fake, "expect", "new")  # of which source?
     assert r.returncode == 2 and "src, other" in r.stderr

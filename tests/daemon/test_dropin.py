@@ -509,6 +509,18 @@ def test_without_the_key_there_is_nothing(client, storage, key):
     assert KEY not in client.daemon.stderr and not (key and len(key) > 5 and key in client.daemon.stderr)
 
 
+def test_our_key_at_the_service_is_told_to_nobody(client, storage):
+    """Whatever the service repeats of it: who asks here has a key of this daemon."""
+    error = {"status": 401, "code": "UNAUTHORIZED", "error": f"no such key: {storage.api_key}", "details": {}}
+    storage.make("talkative", status=f"PROCESSING for {storage.api_key}")
+    storage.behave("next", initiate_error=error)
+    answers = [client.ask("POST", UPLOADS, REQUEST), client.status("talkative")]
+    assert [a.status for a in answers] == [401, 200]
+    assert all(b"***" in a.body and storage.api_key.encode() not in a.body for a in answers)
+    assert client.daemon.stop() == 0
+    assert storage.api_key not in client.daemon.stderr
+
+
 def test_two_keys_are_none(client):
     with socket.create_connection(("127.0.0.1", client.port), timeout=10) as peer:
         peer.sendall(f"GET {UPLOADS}/x HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nX-API-Key: {KEY}\r\n\r\n".encode())

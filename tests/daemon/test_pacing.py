@@ -16,6 +16,7 @@ from datetime import datetime
 import pytest
 
 from helpers import until
+from helpers.crowd import cpu_seconds
 
 FULL = bool(os.environ.get("FULL"))
 SOURCE = "[Source s]\nVerify=none\n"
@@ -162,6 +163,15 @@ def test_serialize_holds_over_a_stop(run_daemon, tmp_path):
     wait_until_over(d)
     assert diary.begun("a") == ["p1", "p1", "p2", "p3"]
     assert {r["attempt"] for r in all_runs(d)} == {1}
+
+
+def test_who_steps_up_while_a_claim_is_under_way_is_not_forgotten(run_daemon):
+    """With a rate one claim waits for the other; the one under way saw the second run behind the first."""
+    d = run_daemon(SOURCE + "[Hook h]\nExec=/bin/true\nOn=pending\nSerialize=yes\nRateLimit=10000/1s\n")
+    for i in range(100):
+        send(d, f"j{i}", "p1")
+        send(d, f"j{i}", "p2")
+        wait_until_over(d, 10)
 
 
 # ---- MinInterval=
@@ -353,6 +363,39 @@ def test_a_paused_hook_waits_over_restarts(run_daemon, recorder):
     d.restart()
     send(d, "c")
     assert recorder.wait(4)[-1].ID == "c"
+
+
+def test_a_hook_with_a_rate_may_go_while_its_runs_wait(run_daemon):
+    d = run_daemon(SOURCE + "[Hook h]\nExec=/bin/true\nRateLimit=2/1s\n")
+    send_many(d, [f"j{i}" for i in range(6)])
+    d.configure(SOURCE)
+    assert d.ctl("reload").returncode == 0
+    wait_until_over(d)
+    assert counts(d)["dead"] >= 1
+    time.sleep(1)  # its pace would let the next one start by now; there is none to start, so nothing is due
+    before = cpu_seconds(d.process.pid)
+    time.sleep(1)
+    assert cpu_seconds(d.process.pid) - before < 0.5
+
+
+def test_a_hook_that_is_back_keeps_what_is_not_buried_yet(run_daemon):
+    with_hook = SOURCE + "[Hook h]\nMode=batch\nBatchMax=1000\nExec=/bin/sh -c 'cat >/dev/null'\n"
+    d = run_daemon(with_hook, daemon="LogLevel=warning")
+    assert d.ctl("pause", "h").returncode == 0
+    parts = [threading.Thread(target=send_many, args=(d, [f"j{k}-{i}" for i in range(750)])) for k in range(4)]
+    for part in parts:
+        part.start()
+    for part in parts:
+        part.join()
+    d.configure(SOURCE, daemon="LogLevel=warning")
+    assert d.control("POST", "/v1/reload").status == 200
+    until(lambda: counts(d)["dead"])
+    d.configure(with_hook, daemon="LogLevel=warning")
+    assert d.control("POST", "/v1/reload").status == 200
+    dead = counts(d)["dead"]
+    assert d.ctl("resume", "h").returncode == 0
+    wait_until_over(d)
+    assert counts(d)["dead"] <= dead + 500  # a step that was under way
 
 
 def test_no_such_hook(run_daemon):

@@ -226,6 +226,29 @@ def test_a_large_file_takes_no_memory(daemon, storage):
     assert peak < (200 << 20 if os.environ.get("SAN") else 32 << 20)
 
 
+class TooEarly(Swallower):
+    """Says 200 to the first PUT before it has read the file, and is done; takes the second."""
+
+    def serve(self):
+        connection, _ = self.sock.accept()
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            super().serve()
+
+
+def test_a_200_before_the_whole_file_was_sent_is_no_success(daemon, storage):
+    early, size = TooEarly(), 24 << 20
+    storage.behave(initiate_override={"upload_url": early.url})
+    os.truncate(daemon.write("big.mp4", b""), size)
+    done = daemon.ctl("upload", "--detach", "big.mp4")
+    assert "not uploaded: the service answered 200 before the whole file was sent; again" in done.stderr
+    assert done.returncode == 0 and early.bytes == size
+
+
 def test_a_key_the_service_does_not_take_is_told_with_its_request_id(daemon, storage):
     storage.api_key = "another"
     done = daemon.ctl("upload", "clip.mp4")
@@ -433,6 +456,16 @@ def test_neither_token_nor_key_reaches_the_journal(new_daemon, storage, recorder
         assert token not in text and storage.api_key not in text
     state = b"".join(p.read_bytes() for p in Path(daemon.state).rglob("*") if p.is_file())
     assert token.encode() not in state and storage.api_key.encode() not in state
+
+
+def test_a_key_that_the_service_repeats_is_told_to_nobody(daemon, storage):
+    error = {"status": 401, "code": "UNAUTHORIZED", "error": f"no such key: {storage.api_key}", "details": {"key": storage.api_key}}
+    storage.behave("next", initiate_error=error)
+    answer = daemon.control("POST", "/v1/uploads", {"content_type": "video/mp4"})
+    assert answer.status == 502 and answer.json["error"] == "no such key: " + "*" * len(storage.api_key)
+    assert storage.api_key.encode() not in answer.body
+    assert daemon.stop() == 0
+    assert "no such key: ***" in daemon.stderr and storage.api_key not in daemon.stderr
 
 
 def test_initiates_do_not_hold_up_callbacks(daemon, storage):

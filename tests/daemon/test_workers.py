@@ -134,10 +134,33 @@ def test_a_window_takes_one_slot_of_the_daemon(run_daemon, worker, recorder):
     ids = [f"j{i}" for i in range(10)]
     send(d, *ids)
     until(lambda: len(w.runs) == 10)
+    told = d.control("GET", "/v1/status").json["runs"]
+    assert (told["running"], told["slots_used"], told["slots"]) == (10, 1, 2)
+    assert b"callbackd_run_slots_used 1\n" in d.control("GET", "/metrics").body
     assert d.post("/callback/t", {"id": "x", "status": "completed"}).status == 200
     recorder.wait(1)
     w.let("go")
     assert states(d, ids) == ["done"] * 10
+
+
+def test_slots_are_counted_by_what_the_hook_is_now(run_daemon, worker):
+    """It is busy all the time: a stream of many runs took one slot, processes of their own take one each."""
+    w = worker("wait_for('go'); ok(run)")
+    more = "MaxConcurrent=100\nTimeout=1s\nKillAfter=0\nRetries=0\n"
+    d = run_daemon(hook(w, more=more.replace("Timeout=1s", "")), daemon="MaxConcurrent=4\nStopTimeout=0")
+    streamed, own = [f"a{i}" for i in range(10)], [f"b{i}" for i in range(10)]
+    send(d, *streamed)
+    until(lambda: len(w.runs) >= 1 and d.control("GET", "/v1/status").json["runs"]["running"] == 10)
+    d.configure(SOURCE + f"[Hook h]\nExec=/bin/sleep 30\n{more}", daemon="MaxConcurrent=4\nStopTimeout=0")
+    assert d.ctl("reload").returncode == 0
+    send(d, *own)
+    w.let("go")
+    assert states(d, streamed) == ["done"] * 10
+    until(lambda: run_of(d, "b0")["state"] != "waiting")
+    most = 0
+    while run_of(d, "b9")["state"] != "dead":
+        most = max(most, len(d.runs("?state=running")))
+    assert 1 <= most <= 4
 
 
 # ---- Failures
@@ -519,6 +542,18 @@ def test_a_socket_that_is_not_there_is_waited_for_uncounted(run_daemon, peer):
     peer.open()
     assert states(d, "abcdef") == ["done"] * 6
     assert [run_of(d, id)["attempt"] for id in "abcdef"] == [1] * 6
+
+
+def test_what_waits_for_a_peer_is_left_alone_until_it_is_tried_again(run_daemon, peer):
+    """Not claimed and set back by turns, however many wait: that would be a line and two commits a run."""
+    peer.close()
+    d = run_daemon(to_peer(peer, "MaxConcurrent=2").replace(QUICK, ""))
+    ids = [f"j{i}" for i in range(60)]
+    send(d, *ids)
+    until(lambda: d.stderr.count("Worker of hook h cannot be reached") >= 3)
+    tried = d.stderr.count("Worker of hook h cannot be reached")
+    assert d.stderr.count("that is not counted") <= 2 * (tried + 1)
+    assert {r["attempt"] for r in d.runs()} == {0}
 
 
 def test_a_peer_that_restarts_gets_again_what_it_had(run_daemon, peer):
