@@ -107,6 +107,13 @@ static void on_broken(struct sending *s, const struct put_answer *a)
 		finish(s, CTL_REFUSED);
 		return;
 	}
+	/* Nothing is sent behind --timeout, and nobody waits for what cannot be any more. */
+	if (s->r.until_usec <= now || pause >= s->r.until_usec - now) {
+		ctl_complain("%s: not uploaded in time: %s%s", ctl_escape(s->r.path),
+			status, a->reason);
+		finish(s, CTL_TIMEOUT);
+		return;
+	}
 	s->tries++;
 	ctl_complain("%s: not uploaded: %s%s; again in %s", ctl_escape(s->r.path), status,
 		a->reason, progress_span(pause));

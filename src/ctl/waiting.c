@@ -302,9 +302,12 @@ static void want_all(struct waiting *w)
 
 static void on_up(void *arg, uint64_t after, const char *store)
 {
+	struct waiting *w = arg;
+
 	(void)after;
 	(void)store;
-	want_all(arg);
+	w->reached = true; /* long polls have no answer yet that would say so */
+	want_all(w);
 }
 
 static void on_change(void *arg, const json_t *change, uint64_t seq)

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import shlex
 import subprocess
 import threading
 import time
@@ -474,7 +475,8 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 def test_a_wall_clock_that_jumps_moves_no_start(run_daemon, recorder, tmp_path):
     source, shim, days = tmp_path / "shim.c", tmp_path / "shim.so", tmp_path / "days"
     source.write_text(SHIM)
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True, timeout=60)
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    subprocess.run([*compiler, "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True, timeout=60)
     days.write_text("0")
     recorder.fail(1)
     d = run_daemon(

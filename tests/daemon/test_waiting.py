@@ -49,22 +49,22 @@ class Ctl:
     """callbackctl, left to run."""
 
     def __init__(self, d, *args):
-        self.out = open(os.path.join(d.directory, f"out-{id(self)}"), "w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [build_directory() / "callbackctl", "-s", d.control_socket, *args], cwd=d.directory, stdin=subprocess.DEVNULL,
-            stdout=self.out, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        # Two descriptors: of a common one the reading would move the place where it writes.
+        self.path = os.path.join(d.directory, f"out-{id(self)}")
+        with open(self.path, "wb") as out:
+            self.process = subprocess.Popen(
+                [build_directory() / "callbackctl", "-s", d.control_socket, *args], cwd=d.directory,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
         self.stderr = ""
 
     def lines(self):
-        self.out.seek(0)
-        return self.out.read().splitlines()
+        with open(self.path, encoding="utf-8") as out:
+            return out.read().splitlines()
 
     def end(self, timeout=40):
         _, self.stderr = self.process.communicate(timeout=timeout)
-        lines = self.lines()
-        self.out.close()
-        return self.process.returncode, lines
+        return self.process.returncode, self.lines()
 
     def stop(self):
         self.process.terminate()

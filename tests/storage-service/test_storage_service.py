@@ -35,12 +35,12 @@ def receiver():
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            with changed:  # before the answer, behind which the next one comes
+                got.append(json.loads(body))
+                changed.notify_all()
             self.send_response(answers.pop(0) if answers else 200)
             self.send_header("Content-Length", "0")
             self.end_headers()
-            with changed:
-                got.append(json.loads(body))
-                changed.notify_all()
 
         def log_message(self, *_):
             pass
