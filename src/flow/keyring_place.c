@@ -141,7 +141,7 @@ bool place_take(struct place *p, const struct fetch_answer *a)
 				: "");
 		fail(p, (int)a->status, words ? words : "out of memory");
 	} else {
-		fail(p, 200, r < 0 ? strerrordesc_np(-r) : problem);
+		fail(p, 200, problem ? problem : strerrordesc_np(-r));
 	}
 	return false;
 }
