@@ -50,10 +50,44 @@ int address_take(struct http_server *s, const char *peer, struct http_address **
 	return 0;
 }
 
-void address_release(struct http_server *s, struct http_address *a)
+static void maybe_forget(struct http_server *s, struct http_address *a)
 {
-	if (!a || --a->count > 0)
+	if (a->count > 0 || a->bodies > 0)
 		return;
 	map_remove(&s->addresses, &a->entry);
 	free(a);
+}
+
+void address_release(struct http_server *s, struct http_address *a)
+{
+	if (!a)
+		return;
+	a->count--;
+	maybe_forget(s, a);
+}
+
+/* As of connections, nobody has more than a quarter; but one whole body always fits. */
+bool address_may_hold(
+	const struct http_server *s, const struct http_address *a, uint64_t more)
+{
+	uint64_t share = s->limits.max_body_bytes_in_flight / 4;
+
+	if (share < s->limits.max_body_bytes)
+		share = s->limits.max_body_bytes;
+	return !a || (more <= share && a->body_bytes <= share - more);
+}
+
+void address_begin_body(struct http_address *a)
+{
+	if (a)
+		a->bodies++;
+}
+
+void address_end_body(struct http_server *s, struct http_address *a, uint64_t bytes)
+{
+	if (!a)
+		return;
+	a->bodies--;
+	a->body_bytes -= bytes;
+	maybe_forget(s, a);
 }

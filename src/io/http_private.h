@@ -63,6 +63,8 @@ enum conn_state {
 struct http_address { /* what one address holds: connections, or requests behind proxies */
 	struct map_entry entry;
 	unsigned count;
+	unsigned bodies;     /* requests that hold room for one */
+	uint64_t body_bytes; /* that room; a request may outlive its connection */
 	char text[FORWARDED_TEXT_SIZE];
 };
 
@@ -120,6 +122,7 @@ struct http_request {
 	size_t body_size, body_room;
 	uint64_t body_began_usec;
 	struct http_address *address; /* the client's, behind a proxy */
+	struct http_address *holder;  /* whose share the body takes; NULL: nobody's */
 	void *data;
 	struct text extra; /* header lines of the answer */
 	bool shown : 1;    /* on_head has seen it: on_end is due */
@@ -217,5 +220,10 @@ const char *reply_refusal(void); /* a whole 503 */
 int address_take(
 	struct http_server *s, const char *peer, struct http_address **ret) MUST_CHECK;
 void address_release(struct http_server *s, struct http_address *a); /* NULL is fine */
+/* The room of bodies in flight; NULL, a trusted proxy's own, has no share and no cap. */
+bool address_may_hold(
+	const struct http_server *s, const struct http_address *a, uint64_t more);
+void address_begin_body(struct http_address *a);
+void address_end_body(struct http_server *s, struct http_address *a, uint64_t bytes);
 
 #endif

@@ -51,6 +51,7 @@ void request_free(struct http_request *r)
 	if (r->shown && s->handler->on_end)
 		s->handler->on_end(s->arg, r);
 	s->body_bytes -= r->body_room;
+	address_end_body(s, r->holder, r->body_room);
 	address_release(s, r->address);
 	text_fini(&r->extra);
 	free(r->body);
@@ -94,11 +95,20 @@ static int take_client(struct http_conn *c, struct http_request *r)
 	return address_take(c->server, r->peer, &r->address);
 }
 
-static bool over_budget(const struct http_server *s, uint64_t more)
+static struct http_address *holder_of(const struct http_request *r)
 {
+	if (r->holder || r->address)
+		return r->holder ? r->holder : r->address;
+	return r->conn ? r->conn->address : NULL;
+}
+
+static bool over_budget(const struct http_request *r, uint64_t more)
+{
+	const struct http_server *s = r->server;
 	uint64_t max = s->limits.max_body_bytes_in_flight;
 
-	return more > max || s->body_bytes > max - more;
+	return more > max || s->body_bytes > max - more ||
+	       !address_may_hold(s, holder_of(r), more);
 }
 
 /* What the server itself refuses a sound head for. 0 or the status. */
@@ -116,7 +126,7 @@ static int refuse_head(
 		*ret_reason = "body too large";
 		return 413;
 	}
-	if (over_budget(c->server, r->head.length)) {
+	if (over_budget(r, r->head.length)) {
 		*ret_reason = "too many bytes of bodies in flight";
 		return 503;
 	}
@@ -225,13 +235,17 @@ int request_append(struct http_request *r, struct bytes data)
 			room = (size_t)r->head.length;
 		/* What is announced costs its sender nothing, so only what has come counts,
 		 * with the room that was made for it. */
-		if (over_budget(s, room - r->body_room))
+		if (over_budget(r, room - r->body_room))
 			return r->failed = -ENOBUFS;
 		char *body = realloc(r->body, room);
 		if (!body)
 			return r->failed = -ENOMEM;
 		r->body = body;
+		if (r->body_room == 0 && (r->holder = holder_of(r)))
+			address_begin_body(r->holder);
 		s->body_bytes += room - r->body_room;
+		if (r->holder)
+			r->holder->body_bytes += room - r->body_room;
 		r->body_room = room;
 	}
 	memcpy(r->body + r->body_size, data.data, data.size);

@@ -104,3 +104,42 @@ def test_a_flood_is_counted_not_written(daemon):
     assert written + sum(left_out) == n
     assert written < n and 1 <= len(left_out) <= 10, (written, left_out)
     assert TOKEN not in daemon.stderr
+
+
+def hold_body(d, size, source):
+    """A connection that has sent all of a body but its last byte."""
+    s = socket.create_connection(("127.0.0.1", d.port), source_address=(source, 0), timeout=10)
+    s.sendall(b"POST /callback/n HTTP/1.1\r\nHost: h\r\nX-Signature: " + b"00" * 32 + b"\r\nContent-Length: %d\r\n\r\n" % size)
+    try:
+        s.sendall(b"x" * (size - 1))
+    except OSError:
+        pass  # it was refused meanwhile
+    return s
+
+
+def ended(s):
+    """The status when its body is sent to the end."""
+    try:
+        s.sendall(b"x")
+    except OSError:
+        pass  # it was refused meanwhile
+    return s.recv(100).split(b" ")[1]
+
+
+def test_one_address_cannot_take_all_the_room_for_bodies(run_daemon):
+    d = run_daemon(
+        CONFIG,
+        daemon="MaxBodyBytes=100000\nMaxBodyBytesInFlight=1000000\n",
+        files={"token": "t", "secret": "k"},
+    )
+    held = [hold_body(d, 100000, "127.0.0.66") for _ in range(6)]
+    other = hold_body(d, 100000, "127.0.0.67")
+    other.sendall(b"x")
+    assert other.recv(100).startswith(b"HTTP/1.1 401 ")
+    statuses = [ended(s) for s in held]
+    assert set(statuses) == {b"401", b"503"} and statuses.count(b"401") <= 2, statuses
+    # what they held is given back
+    again = hold_body(d, 100000, "127.0.0.66")
+    assert ended(again) == b"401"
+    for s in [*held, other, again]:
+        s.close()
