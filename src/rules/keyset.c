@@ -92,6 +92,17 @@ static bool is_sound(EVP_PKEY *key)
 	return sound;
 }
 
+/* An even exponent has no inverse; with 1 the signature would be the message. */
+static bool has_sound_exponent(const EVP_PKEY *key)
+{
+	BIGNUM *e = NULL;
+	bool sound = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
+		     BN_is_odd(e) && !BN_is_one(e);
+
+	BN_free(e);
+	return sound;
+}
+
 static const char *classify(struct keyset_key *key)
 {
 	int bits = EVP_PKEY_get_bits(key->key);
@@ -110,6 +121,8 @@ static const char *classify(struct keyset_key *key)
 			return "an RSA key of less than 2048 bits is too weak";
 		if (bits > RSA_BITS_MAX)
 			return "an RSA key of more than 8192 bits is too large";
+		if (!has_sound_exponent(key->key))
+			return "its exponent is 1 or even";
 	} else {
 		return "it is neither Ed25519, P-256 nor RSA";
 	}

