@@ -7,6 +7,7 @@
 #include "io/listen.h"
 #include "io/log.h"
 #include "io/tls.h"
+#include "rules/words.h"
 
 #include <errno.h>
 #include <openssl/ssl.h>
@@ -259,16 +260,6 @@ int listeners_open(struct listeners *l, struct flow *flow, struct control *contr
 	return 0;
 }
 
-static bool same_words(const struct words *a, const struct words *b)
-{
-	if (a->size != b->size)
-		return false;
-	for (size_t i = 0; i < a->size; i++)
-		if (strcmp(a->list[i], b->list[i]) != 0)
-			return false;
-	return true;
-}
-
 int listeners_reconfigure(struct listeners *l, const struct config *old,
 	const struct config *c, char **ret_warning, char **ret_error)
 {
@@ -289,9 +280,9 @@ int listeners_reconfigure(struct listeners *l, const struct config *old,
 			"TLSCertificateFile= was read again; new connections use it");
 	}
 	SSL_CTX_free(tls);
-	if (r == 0 && (!same_words(&old->listen, &c->listen) ||
-			      !same_words(&old->listen_tls, &c->listen_tls) ||
-			      !same_words(&old->status_listen, &c->status_listen) ||
+	if (r == 0 && (!words_equal(&old->listen, &c->listen) ||
+			      !words_equal(&old->listen_tls, &c->listen_tls) ||
+			      !words_equal(&old->status_listen, &c->status_listen) ||
 			      strcmp(old->control_socket, c->control_socket) != 0 ||
 			      strcmp(old->state_directory, c->state_directory) != 0))
 		*ret_warning = text_format(

@@ -69,16 +69,6 @@ bool hook_wants(const struct hook *h, const char *source, enum outcome outcome,
 	return words_contain_nocase(&h->on_statuses, bytes_of(status));
 }
 
-static bool same_words(const struct words *a, const struct words *b)
-{
-	if (a->size != b->size)
-		return false;
-	for (size_t i = 0; i < a->size; i++)
-		if (strcmp(a->list[i], b->list[i]) != 0)
-			return false;
-	return true;
-}
-
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? strcmp(a, b) == 0 : a == b;
@@ -86,8 +76,8 @@ static bool same_text(const char *a, const char *b)
 
 bool hook_same_worker(const struct hook *a, const struct hook *b)
 {
-	return a->mode == b->mode && same_words(&a->exec, &b->exec) &&
-	       same_words(&a->environment, &b->environment) &&
+	return a->mode == b->mode && words_equal(&a->exec, &b->exec) &&
+	       words_equal(&a->environment, &b->environment) &&
 	       same_text(a->working_directory, b->working_directory) &&
 	       same_text(a->socket, b->socket);
 }

@@ -9,6 +9,7 @@
 #include "rules/escape.h"
 
 #include <errno.h>
+#include <string.h>
 
 int words_add(struct words *w, struct bytes word)
 {
@@ -29,6 +30,16 @@ void words_fini(struct words *w)
 		free(w->list[i]);
 	free(w->list);
 	*w = (struct words){0};
+}
+
+bool words_equal(const struct words *a, const struct words *b)
+{
+	if (a->size != b->size)
+		return false;
+	for (size_t i = 0; i < a->size; i++)
+		if (strcmp(a->list[i], b->list[i]) != 0)
+			return false;
+	return true;
 }
 
 bool words_contain_nocase(const struct words *w, struct bytes word)

@@ -15,6 +15,7 @@ struct words {
 /* Appends a copy. 0 or -ENOMEM. */
 int words_add(struct words *w, struct bytes word) MUST_CHECK;
 void words_fini(struct words *w);
+bool words_equal(const struct words *a, const struct words *b);
 /* ASCII case does not count. */
 bool words_contain_nocase(const struct words *w, struct bytes word);
 /* What parts words. */
