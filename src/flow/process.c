@@ -8,10 +8,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* How long a background child may hold the pipes after the main process is gone. */
 #define DRAIN_GRACE_USEC (500 * USEC_PER_MSEC)
+
+/* A daemon that stops does not wait longer than this for hooks that were told to end. */
+#define STOP_KILL_AFTER_USEC (10 * USEC_PER_SEC)
 
 enum phase { UNSTARTED, SPAWNED, RUNNING, ENDING, KILLING, DRAINING, OVER };
 
@@ -108,10 +112,25 @@ bool process_end(struct process *p, uint64_t kill_after_usec)
 	}
 	if (p->phase != SPAWNED && p->phase != RUNNING)
 		return false;
-	p->end.terminated = true;
+	if (p->flow->stopping && kill_after_usec > STOP_KILL_AFTER_USEC)
+		kill_after_usec = STOP_KILL_AFTER_USEC;
 	set_timer(p, kill_after_usec);
 	kill_tree(p, SIGTERM, ENDING);
 	return true;
+}
+
+void process_describe(int wait_status, char ret[static PROCESS_WORDS_SIZE])
+{
+	const char *name;
+
+	if (!WIFSIGNALED(wait_status))
+		snprintf(ret, PROCESS_WORDS_SIZE, "exit status %d",
+			WEXITSTATUS(wait_status));
+	else if ((name = sigabbrev_np(WTERMSIG(wait_status))))
+		snprintf(ret, PROCESS_WORDS_SIZE, "killed by signal %s", name);
+	else /* a real-time signal has no name */
+		snprintf(ret, PROCESS_WORDS_SIZE, "killed by signal %d",
+			WTERMSIG(wait_status));
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

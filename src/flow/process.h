@@ -20,7 +20,6 @@ struct process;
 struct process_end {
 	bool exited;     /* wait_status is that of the command */
 	int wait_status; /* as of waitpid(2) */
-	bool terminated; /* process_end() was called before it ended by itself */
 	bool shortage;   /* it could not be started: we lacked something */
 	bool hopeless;   /* it could not be started, and never will be with these words */
 	char reason[256]; /* why it could not be started; "" = it was */
@@ -51,9 +50,13 @@ void process_start(struct process *p, const struct process_start *start);
 /* In place of a start: on_over comes with this reason. `error` is a positive errno or 0. */
 void process_fail(struct process *p, const char *what, int error);
 void process_pipe_closed(struct process *p);
-/* SIGTERM to the tree, SIGKILL after kill_after_usec. False: it has come to an end by itself
+/* SIGTERM to the tree, SIGKILL after kill_after_usec, or 10 s if that is less and the daemon stops.
+ * False: it has come to an end by itself
  * (on_over is on its way, or comes from within this call), or is ending already. */
 bool process_end(struct process *p, uint64_t kill_after_usec);
+#define PROCESS_WORDS_SIZE 40
+/* "exit status 3", "killed by signal KILL" */
+void process_describe(int wait_status, char ret[static PROCESS_WORDS_SIZE]);
 /* Forgets it, and kills nothing: for after on_over, and for the end of the program. */
 void process_free(struct process *p);
 

@@ -10,9 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A daemon that stops does not wait longer than this for hooks that were told to end. */
-#define STOP_KILL_AFTER_USEC (10 * USEC_PER_SEC)
-
 struct run {
 	struct attempt attempt;
 	struct process *process;
@@ -31,24 +28,13 @@ static void run_free(struct attempt *a)
 	free(r);
 }
 
-static void describe_status(struct attempt *a, int status)
-{
-	const char *name;
-
-	if (!WIFSIGNALED(status))
-		attempt_blame(a, "exit status %d", WEXITSTATUS(status));
-	else if ((name = sigabbrev_np(WTERMSIG(status))))
-		attempt_blame(a, "killed by signal %s", name);
-	else /* a real-time signal has no name */
-		attempt_blame(a, "killed by signal %d", WTERMSIG(status));
-}
-
 /* What it came to; sets the reason where there is one. */
 static enum attempt_result judge(struct run *r, const struct process_end *end)
 {
 	struct attempt *a = &r->attempt;
 	const struct hook *h = a->hook;
 	bool normal = end->exited && WIFEXITED(end->wait_status);
+	char words[PROCESS_WORDS_SIZE];
 
 	if (end->reason[0]) {
 		attempt_blame(a, "%s", end->reason);
@@ -66,7 +52,8 @@ static enum attempt_result judge(struct run *r, const struct process_end *end)
 	}
 	if (normal && hook_status_in(h->success_status, WEXITSTATUS(end->wait_status)))
 		return ATTEMPT_SUCCEEDED;
-	describe_status(a, end->wait_status);
+	process_describe(end->wait_status, words);
+	attempt_blame(a, "%s", words);
 	if (normal && hook_status_in(h->permanent_status, WEXITSTATUS(end->wait_status)))
 		return ATTEMPT_HOPELESS;
 	return ATTEMPT_FAILED;
@@ -113,11 +100,8 @@ static void on_output_closed(void *arg)
 static void run_interrupt(struct attempt *a)
 {
 	struct run *r = container_of(a, struct run, attempt);
-	uint64_t kill_after = a->hook->kill_after_usec;
 
-	if (kill_after > STOP_KILL_AFTER_USEC)
-		kill_after = STOP_KILL_AFTER_USEC;
-	if (process_end(r->process, kill_after))
+	if (process_end(r->process, a->hook->kill_after_usec))
 		r->stopped = true;
 }
 

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A daemon that stops does not wait longer than this for a worker that was told to end, */
-#define STOP_KILL_AFTER_USEC (10 * USEC_PER_SEC)
-/* or for one that has nothing to do to see the end of its input. */
+/* A daemon that stops does not wait longer than this for a worker that has nothing to do to see
+ * the end of its input. */
 #define STOP_GRACE_USEC (2 * USEC_PER_SEC)
+
 struct workers {
 	struct flow *flow;
 	LIST_HEAD(, worker) list;
@@ -289,17 +289,13 @@ void worker_on_down(struct worker *w, const struct process_end *end)
 
 static void end_worker(struct worker *w, enum worker_end why)
 {
-	uint64_t kill_after = w->hook->kill_after_usec;
-
 	if (w->state != WORKER_UP && w->state != WORKER_CLOSING)
 		return;
-	if (w->flow->stopping && kill_after > STOP_KILL_AFTER_USEC)
-		kill_after = STOP_KILL_AFTER_USEC;
 	w->state = WORKER_ENDING;
 	w->ended_by = why;
 	w->grace_usec = 0;
 	arm(w);
-	worker_link_end(w, kill_after);
+	worker_link_end(w, w->hook->kill_after_usec);
 }
 
 /* The oldest alone is to blame: who works on one after another was at that one, and the

@@ -43,9 +43,9 @@ static bool is_deaf(const struct worker *w)
 
 static void describe_end(struct worker *w, const struct process_end *end)
 {
-	int status = end->wait_status;
-	const char *name;
+	char words[PROCESS_WORDS_SIZE];
 
+	process_describe(end->wait_status, words);
 	if (end->reason[0])
 		snprintf(w->trouble, sizeof(w->trouble), "could not be started: %.200s",
 			end->reason);
@@ -55,14 +55,9 @@ static void describe_end(struct worker *w, const struct process_end *end)
 		snprintf(w->trouble, sizeof(w->trouble), "closed the connection");
 	else if (!end->exited)
 		snprintf(w->trouble, sizeof(w->trouble), "ended");
-	else if (!WIFSIGNALED(status))
-		snprintf(w->trouble, sizeof(w->trouble), "ended with exit status %d",
-			WEXITSTATUS(status));
-	else if ((name = sigabbrev_np(WTERMSIG(status))))
-		snprintf(w->trouble, sizeof(w->trouble), "was killed by signal %s", name);
 	else
-		snprintf(w->trouble, sizeof(w->trouble), "was killed by signal %d",
-			WTERMSIG(status));
+		snprintf(w->trouble, sizeof(w->trouble), "%s %s",
+			WIFSIGNALED(end->wait_status) ? "was" : "ended with", words);
 }
 
 /* Of a batch: has the process done all that it did not answer? */
