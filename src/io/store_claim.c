@@ -178,16 +178,15 @@ static int take_turn(
 		if (r <= 0)
 			return r;
 		r = o->serialize ? is_behind(s, o->hook, &due) : 0;
-		if (r == 0)
+		if (r == 0) {
+			snprintf(o->after, sizeof(o->after), "%s", source);
 			r = claim_one(s, o, &due);
-		else if (r == 1)
+			return r < 0 ? r : 1;
+		}
+		if (r == 1)
 			r = STORE_RUN(s, SQL_RUN_BEHIND, ARG_INT(due.number), ARG_INT(1));
 		if (r < 0)
 			return r;
-		if (o->n_runs && o->runs[o->n_runs - 1].number == due.number) {
-			snprintf(o->after, sizeof(o->after), "%s", source);
-			return 1;
-		}
 		++*steps;
 	}
 	return 0;
