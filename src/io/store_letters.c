@@ -21,46 +21,50 @@
 /* A row is written anew with all its output: so much of that in one step. */
 #define STEP_BYTES (4u * 1024 * 1024)
 
-static int replay(struct store *s, struct store_letter *letter, uint64_t number)
+/* What the verb says is done to one run. 0; 1: its state forbids it; negative errno. */
+static int deal_with(struct store *s, enum store_verb verb, const char *reason,
+	uint64_t number, struct store_letter *letter)
 {
 	uint64_t new_number = 0;
+	int r = 0;
 
-	int r = store_replay_run(s, number, &new_number);
-	if (r == 0)
+	if (verb == STORE_VERB_DISCARD)
+		r = store_discard_run(s, number, reason);
+	else if (verb == STORE_VERB_REPLAY)
+		r = store_replay_run(s, number, &new_number);
+	if (r == 0 && new_number)
 		store_run_id(s, new_number, letter->new_run);
 	return r;
+}
+
+static int deal_with_one(struct store *s, struct store_op *op, enum store_verb verb,
+	const char *run, const char *reason, struct store_letter *letter)
+{
+	uint64_t number = store_run_number(s, run);
+
+	int r = store_read_letter(s, number, letter);
+	if (r == 0)
+		op->result = -ENOENT;
+	if (r <= 0)
+		return r;
+	r = deal_with(s, verb, reason, number, letter);
+	if (r > 0)
+		op->result = -EBUSY;
+	return r < 0 ? r : 0;
 }
 
 int store_exec_replay(struct store *s, struct store_op *op)
 {
 	struct store_replay *o = container_of(op, struct store_replay, op);
-	uint64_t number = store_run_number(s, o->run);
 
-	int r = store_read_letter(s, number, &o->letter);
-	if (r == 0)
-		op->result = -ENOENT;
-	if (r <= 0)
-		return r;
-	r = replay(s, &o->letter, number);
-	if (r > 0)
-		op->result = -EBUSY;
-	return r < 0 ? r : 0;
+	return deal_with_one(s, op, STORE_VERB_REPLAY, o->run, NULL, &o->letter);
 }
 
 int store_exec_discard(struct store *s, struct store_op *op)
 {
 	struct store_discard *o = container_of(op, struct store_discard, op);
-	uint64_t number = store_run_number(s, o->run);
 
-	int r = store_read_letter(s, number, &o->letter);
-	if (r == 0)
-		op->result = -ENOENT;
-	if (r <= 0)
-		return r;
-	r = store_discard_run(s, number, o->reason);
-	if (r > 0)
-		op->result = -EBUSY;
-	return r < 0 ? r : 0;
+	return deal_with_one(s, op, STORE_VERB_DISCARD, o->run, o->reason, &o->letter);
 }
 
 static bool has_hook(const struct store_letters *o, struct bytes hook)
@@ -109,18 +113,14 @@ static int look(struct store *s, struct store_letters *o, struct found *f)
 	return r;
 }
 
-static int deal_with(struct store *s, struct store_letters *o, uint64_t number)
+static int next_letter(struct store *s, struct store_letters *o, uint64_t number)
 {
 	struct store_letter *letter = &o->letters[o->n_letters];
 
 	int r = store_read_letter(s, number, letter);
 	if (r <= 0)
 		return r ? r : store_broken(s, "a run without its job");
-	r = 0;
-	if (o->verb == STORE_VERB_REPLAY)
-		r = replay(s, letter, number);
-	else if (o->verb == STORE_VERB_DISCARD)
-		r = store_discard_run(s, number, o->reason);
+	r = deal_with(s, o->verb, o->reason, number, letter);
 	o->n_letters += !r;
 	return r < 0 ? r : 0;
 }
@@ -153,6 +153,6 @@ int store_exec_letters(struct store *s, struct store_op *op)
 	}
 	r = 0;
 	for (size_t i = 0; i < found.n && !r; i++)
-		r = deal_with(s, o, found.numbers[i]);
+		r = next_letter(s, o, found.numbers[i]);
 	return r;
 }
