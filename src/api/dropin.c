@@ -5,6 +5,7 @@
 #include "api/dropin.h"
 
 #include "api/dropin_private.h"
+#include "api/health.h"
 #include "base/codec.h"
 #include "base/utf8.h"
 #include "flow/upload.h"
@@ -115,19 +116,6 @@ static const char *check_key(
 	return held ? NULL : "invalid API key";
 }
 
-static void reply_health(struct flow *flow, struct http_request *r)
-{
-	if (!bytes_equal(http_message(r)->method, bytes_of("GET"))) {
-		http_header(r, "Allow", "GET");
-		http_reply(r, 405, "application/json", bytes_of("{}"));
-	} else if (store_healthy(flow->store) && !flow->stopping) {
-		http_reply(r, 200, "application/json", bytes_of("{\"status\":\"ok\"}"));
-	} else {
-		http_header(r, "Retry-After", "5");
-		http_reply(r, 503, "application/json", bytes_of("{}"));
-	}
-}
-
 /* The id in UPLOADS/{id}, decoded; owned. 0; 1: that is no id; -ENOMEM. */
 static int read_id(struct bytes segment, char **ret)
 {
@@ -186,8 +174,8 @@ static void on_head(void *arg, struct http_request *r)
 	struct bytes segment;
 	const char *problem;
 
-	if (bytes_equal(m->path, bytes_of("/healthz"))) {
-		reply_health(d->flow, r);
+	if (bytes_equal(m->path, bytes_of(HEALTH_PATH))) {
+		health_reply(d->flow, r);
 		return;
 	}
 	if (!c->status_served) { /* a reload took it away */

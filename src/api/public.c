@@ -1,10 +1,9 @@
 /* The public listeners' handler; see public.h. */
 #include "api/public.h"
 
+#include "api/health.h"
 #include "flow/intake.h"
 #include "io/log.h"
-
-static const struct bytes json_ok = {"{\"status\":\"ok\"}", 15};
 
 static void reply_error(struct http_request *r, int status)
 {
@@ -15,19 +14,6 @@ static void reply_error(struct http_request *r, int status)
 	if (status == 401)
 		http_header(r, "WWW-Authenticate", "Signature"); /* RFC 9110, 15.5.2 */
 	http_reply(r, status, "application/json", bytes_of("{}"));
-}
-
-/* For load balancers: 200 while a callback could be committed. */
-static void reply_health(struct flow *flow, struct http_request *r)
-{
-	if (!bytes_equal(http_message(r)->method, bytes_of("GET"))) {
-		http_header(r, "Allow", "GET");
-		http_reply(r, 405, "application/json", bytes_of("{}"));
-	} else if (store_healthy(flow->store) && !flow->stopping) {
-		http_reply(r, 200, "application/json", json_ok);
-	} else {
-		reply_error(r, 503);
-	}
 }
 
 static void log_refused(struct flow *flow, struct http_request *r, int status)
@@ -48,8 +34,8 @@ static void on_head(void *arg, struct http_request *r)
 	struct flow *flow = arg;
 	struct intake *in = NULL;
 
-	if (bytes_equal(http_message(r)->path, bytes_of("/healthz"))) {
-		reply_health(flow, r);
+	if (bytes_equal(http_message(r)->path, bytes_of(HEALTH_PATH))) {
+		health_reply(flow, r);
 		return;
 	}
 	int status = flow->stopping ? 503 : intake_begin(flow, http_message(r), &in);

@@ -27,8 +27,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define CHILDREN_MAX \
-	1000 /* beyond that nothing is read: MaxConcurrent= says how many come */
+/* Beyond that nothing is read: MaxConcurrent= says how many come. */
+#define CHILDREN_MAX   1000
 #define LINE_MAX_BYTES (1u << 30)
 #define READ_BYTES     (64u * 1024)
 #define END_MAX_USEC   (5 * USEC_PER_SEC)
