@@ -274,6 +274,7 @@ static void test_orphans_that_stand_behind(void **state)
 	EXPECT(&c, a1);
 	assert_int_equal(run(&o.op, STORE_ORPHANS), 0);
 	assert_int_equal(o.n_died, 2);
+	store_op_fini(&o.op);
 	expect_state(a2, RUN_DEAD, "no such hook");
 }
 
