@@ -133,10 +133,10 @@ static int check_size(int fd, const char *path, uint64_t *ret_bytes, char **ret_
 	uint64_t page = (uint64_t)head[16] << 8 | head[17];
 	uint64_t pages = (uint64_t)head[28] << 24 | (uint64_t)head[29] << 16 |
 			 (uint64_t)head[30] << 8 | head[31];
-	if (*ret_bytes != pages * (page == 1 ? 65536 : page))
+	uint64_t want = pages * (page == 1 ? 65536 : page);
+	if (*ret_bytes != want)
 		return problem(ret_error, -EBADMSG, "%s is cut short: %llu of %llu bytes",
-			path, (unsigned long long)*ret_bytes,
-			(unsigned long long)(pages * page));
+			path, (unsigned long long)*ret_bytes, (unsigned long long)want);
 	return 0;
 }
 
