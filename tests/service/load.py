@@ -6,6 +6,7 @@ were answered 200 are written into the file IDS. Prints one JSON object:
 
     answers   by status
     slowest   of them, in seconds
+    gap       the longest time without a 200 to anybody, in seconds
     refused   connections that were not accepted
     closed    clean closes: not one byte came of an answer, on a connection that had had
               answers before (RFC 9110, 9.2.2 and 9112, 9.3.1). Whether the daemon had taken
@@ -31,8 +32,10 @@ pause = float(sys.argv[6]) if len(sys.argv) > 6 else 0
 end = time.monotonic() + float(seconds)
 asked_to_end = threading.Event()
 lock = threading.Lock()
-result = {"answers": {}, "slowest": 0.0, "refused": 0, "closed": 0, "broken": 0}
+result = {"answers": {}, "slowest": 0.0, "refused": 0, "closed": 0, "broken": 0,
+          "gap": 0.0}
 taken = []
+last = time.monotonic()
 
 
 def count(name):
@@ -97,6 +100,18 @@ def length_of(head):
     return 0
 
 
+def answered(id, status, started):
+    global last
+    now = time.monotonic()
+    with lock:
+        result["answers"][status] = result["answers"].get(status, 0) + 1
+        result["slowest"] = max(result["slowest"], now - started)
+        if status == "200":
+            result["gap"] = max(result["gap"], now - last)
+            last = now
+            taken.append(id)
+
+
 def one(worker):
     connection = Connection()
     n, request = 0, None
@@ -108,11 +123,7 @@ def one(worker):
         started = time.monotonic()
         status = connection.exchange(request)
         if status:
-            with lock:
-                result["answers"][status] = result["answers"].get(status, 0) + 1
-                result["slowest"] = max(result["slowest"], time.monotonic() - started)
-                if status == "200":
-                    taken.append(id)
+            answered(id, status, started)
         if status == "200":
             request = None
         if pause:

@@ -10,11 +10,12 @@ import time
 
 import pytest
 from container import TOP, wait_for
-from scene import SECRET
+from scene import CONFIG, SECRET
 from test_service import kind, main_pid, send, state_lines
 
 FULL = bool(os.environ.get("FULL"))
 RESTARTS = 100 if FULL else 5
+BUILD = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
 pytestmark = pytest.mark.timeout(900 if FULL else 90)
 
 
@@ -96,3 +97,107 @@ def test_restarts_under_load(service, tmp_path):
     ran = state_lines(service, "published")
     twice = {id for id in load.taken["demo"] if ran.count(id) != 1}
     assert not twice, "a hook that a restart interrupted is finished, not begun again"
+
+
+@pytest.fixture
+def configured(service):
+    """configure(more, daemon=""): the scene's configuration and more, from a start on."""
+
+    def configure(more, daemon=""):
+        service.write("/etc/callbackd/callbackd.conf",
+                      CONFIG.replace("[Daemon]\n", "[Daemon]\n" + daemon, 1) + more)
+        service.run("systemctl", "restart", "callbackd.service", timeout=60)
+
+    yield configure
+    configure("")
+
+
+def test_kill_9_under_load(service, tmp_path):
+    with under_load(service, tmp_path) as load:
+        for _ in range(3 if FULL else 1):
+            old = main_pid(service)
+            service.kill("KILL", old)
+            wait_for("a new daemon", lambda: main_pid(service) not in (0, old), 15)
+            wait_for("it to answer", lambda: send(service, "flood", "after the kill")[0] == 200)
+            time.sleep(0.5)
+    for source, result in load.results.items():
+        assert result["refused"] == 0, load.results
+        assert set(result["answers"]) == {"200"}, load.results
+        # "Back in two seconds", on a machine that has something else to do as well.
+        assert result["gap"] < (2 if FULL else 8), load.results
+    assert_nothing_lost(service, load)
+
+
+SLOW = """
+[Source slow]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+[Hook slow]
+Source=slow
+Exec=/usr/local/bin/slow
+"""
+# Waits for the file that bears its job's id.
+SLOW_HOOK = """#!/bin/sh
+echo "$CALLBACK_ID begin $CALLBACK_ATTEMPT" >>slow
+while [ ! -e "$CALLBACK_ID" ]; do sleep 0.05; done
+echo "$CALLBACK_ID end $CALLBACK_ATTEMPT" >>slow
+"""
+
+
+def slow_lines(service, id):
+    words = state_lines(service, "slow")
+    return [(event, int(attempt)) for which, event, attempt in
+            zip(words[0::3], words[1::3], words[2::3]) if which == id]
+
+
+def begin_slow(service, configured, daemon, id):
+    service.write("/usr/local/bin/slow", SLOW_HOOK, 0o755)
+    configured(SLOW, daemon)
+    assert send(service, "slow", id) == (200, "{}")
+    wait_for("the hook", lambda: slow_lines(service, id))
+
+
+def end_slow(service, id):
+    service.write(f"/var/lib/callbackd/{id}", "")
+    wait_for("the run's end", lambda: service.journal(
+        f"CALLBACK_ID={id}", "MESSAGE_ID=" + kind("LOG_RUN_DONE")))
+
+
+def test_a_restart_waits_for_hooks(service, configured):
+    id = f"finished-{time.time()}"
+    begin_slow(service, configured, "StopTimeout=30s\n", id)
+    old = main_pid(service)
+    service.run("systemctl", "restart", "--no-block", "callbackd.service")
+    wait_for("the stop", lambda: service.show("callbackd.service", "ActiveState") == "deactivating")
+    end_slow(service, id)
+    wait_for("the next", lambda: main_pid(service) not in (0, old), 20)
+    assert send(service, "demo", id) == (200, "{}")
+    assert slow_lines(service, id) == [("begin", 1), ("end", 1)]
+    assert not service.journal(f"CALLBACK_ID={id}", "MESSAGE_ID=" + kind("LOG_RUN_RECOVERED"))
+
+
+def test_a_restart_leaves_hooks_that_take_too_long(service, configured):
+    id = f"left-{time.time()}"
+    begin_slow(service, configured, "StopTimeout=300ms\n", id)
+    service.run("systemctl", "restart", "callbackd.service", timeout=60)
+    wait_for("it to begin again", lambda: len(slow_lines(service, id)) == 2)
+    end_slow(service, id)
+    # What the stop interrupted was no attempt.
+    assert slow_lines(service, id) == [("begin", 1), ("begin", 1), ("end", 1)]
+
+
+def test_an_upgrade_under_load(service, tmp_path):
+    def program():
+        return service.run("readlink", f"/proc/{main_pid(service)}/exe").stdout.strip()
+
+    with under_load(service, tmp_path) as load:
+        for _ in range(5 if FULL else 1):
+            service.install(BUILD)
+            assert program() == "/usr/sbin/callbackd (deleted)"
+            service.run("systemctl", "daemon-reload", timeout=60)
+            service.run("systemctl", "try-restart", "callbackd.service", timeout=60)
+            assert program() == "/usr/sbin/callbackd"
+            time.sleep(0.3)
+    assert_no_request_failed(service, load)
+    assert_nothing_lost(service, load)
