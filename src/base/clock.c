@@ -10,9 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-static bool frozen;
-static int64_t frozen_wall_usec;
-static uint64_t frozen_mono_usec;
+/* Atomic for tests alone, which stop the clock under threads that run. */
+static atomic_bool frozen;
+static _Atomic int64_t frozen_wall_usec;
+static _Atomic uint64_t frozen_mono_usec;
 
 static uint64_t read_clock(clockid_t id)
 {
@@ -51,9 +52,9 @@ int64_t clock_steady_usec(void)
 
 void clock_freeze(int64_t wall_usec, uint64_t mono_usec)
 {
-	frozen = true;
 	frozen_wall_usec = wall_usec;
 	frozen_mono_usec = mono_usec;
+	frozen = true;
 }
 
 void clock_thaw(void)

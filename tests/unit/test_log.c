@@ -34,7 +34,7 @@ static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 static struct text sent; /* each field and a newline, each record and another */
 static unsigned n_sent;
 static bool hangs;
-static int refuses;
+static atomic_int refuses;
 
 static int fake_send(const struct iovec *fields, int n_fields)
 {
