@@ -29,7 +29,7 @@ enum {
 		{"hook", "HOOK", "only of this hook"},                           \
 		{"source", "SOURCE", "only of this source"},                     \
 		{"since", "TIME",                                                \
-			"ended since then: RFC 3339, or a span such as 1h ago"}, \
+			"ended since then: RFC 3339, or how long ago, such as 1h"}, \
 		{"until", "TIME", "ended before then"},                          \
 		{"limit", "N", "at most so many, the oldest first"},             \
 	{                                                                        \
