@@ -74,7 +74,7 @@ def test_the_watchdog_ends_what_hangs(watched, whom):
     stalled = time.monotonic()
     wait_for("a new daemon", lambda: main_pid(watched) not in (0, old), 30)
     if FULL:
-        assert time.monotonic() - stalled < 2 * WATCHDOG_SECONDS + 2
+        assert time.monotonic() - stalled < 2 * WATCHDOG_SECONDS + 4
     assert send(watched, "demo", id + "-after") == (200, "{}")
     wait_for("both hooks", lambda: {id, id + "-after"} <= set(state_lines(watched, "published")))
     wait_for("the reason", lambda: len(watched.journal(
@@ -204,9 +204,10 @@ def test_a_journal_that_is_gone(service, tmp_path):
             service.run("systemctl", "start", *units)
     assert_no_request_failed(service, load)
     assert_nothing_lost(service, load)
-    told = wait_for("what was dropped", lambda: service.journal(
-        f"_PID={pid}", "MESSAGE_ID=" + kind("LOG_RECORDS_DROPPED"), f"--since=@{begin:.0f}"), 20)
-    assert re.match(r"[1-9]\d* log records? left out", told[-1]["MESSAGE"])
+    # Others speak of too many lines in a second.
+    wait_for("what was dropped", lambda: [r for r in service.journal(
+        f"_PID={pid}", "MESSAGE_ID=" + kind("LOG_RECORDS_DROPPED"), f"--since=@{begin:.0f}")
+        if re.match(r"[1-9]\d* log records? left out", r["MESSAGE"])], 20)
     id = f"journal-again-{time.time()}"
     assert send(service, "demo", id) == (200, "{}")
     wait_for("the story", lambda: service.journal(
