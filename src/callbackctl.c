@@ -49,8 +49,9 @@ static const struct ctl_command commands[] = {
 	{"serve", "COMMAND...", "run a command for what Mode=socket sends", 1, -1,
 		cmd_serve, cmd_serve_options},
 	{"doctor", "", "look for trouble", 0, 0, not_yet, NULL},
-	{"backup", "FILE", "copy the store", 1, 1, not_yet, NULL},
-	{"restore", "FILE", "put a copy back", 1, 1, not_yet, NULL},
+	{"backup", "FILE", "copy the store", 1, 1, cmd_backup, NULL},
+	{"restore", "FILE", "put a copy back, without the daemon", 1, 1, cmd_restore,
+		cmd_restore_options},
 };
 
 /* It speaks to no daemon, and its operands are a command with options of its own. */

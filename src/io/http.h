@@ -100,11 +100,13 @@ void http_reply(struct http_request *r, int status, const char *type, struct byt
  * An endless answer (chunked, or to HTTP/1.0 until the close): begin, any number of writes,
  * end. http_stream_room() is how many bytes may still be buffered; a write that finds none
  * left returns -EPIPE: the peer is too slow to keep, or gone. The stream is over then, and
- * on_end comes from the loop (http_stream_end() in between does nothing).
+ * on_end comes from the loop (http_stream_end() in between does nothing). http_stream_break()
+ * closes the connection before the end, so that the peer knows it for none.
  */
 void http_stream_begin(struct http_request *r, int status, const char *type);
 int http_stream_write(struct http_request *r, struct bytes data);
 void http_stream_end(struct http_request *r);
+void http_stream_break(struct http_request *r);
 size_t http_stream_room(const struct http_request *r); /* at most HTTP_STREAM_ROOM */
 #define HTTP_STREAM_ROOM (64u << 10)
 
