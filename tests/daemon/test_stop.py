@@ -47,3 +47,29 @@ def test_requests_under_way_are_taken(run_daemon, recorder):
         until(lambda: d.job("s", where)["runs"][0]["state"] == "done")
         assert d.job("s", where)["deliveries"] == 1
     assert sorted(run.ID for run in recorder.all()) == ["body", "head"]
+
+
+def test_callbacks_are_taken_while_hooks_end(run_daemon, recorder, tmp_path):
+    """The next start is as far away as StopTimeout=, and senders do not wait for so long."""
+    script = f'while [ ! -e {tmp_path}/go ]; do sleep 0.02; done'
+    d = run_daemon(
+        SOURCE + f"Path=/slow\n[Hook slow]\nSource=s\nExec=/bin/sh -c '{script}'\n"
+        "[Source t]\nVerify=hmac\nSecretFile=s\n" + "[Hook note]\nSource=t\n" + f"Exec={recorder.exec}\n",
+        files=FILES,
+    )
+    body = '{"id":"held","status":"completed"}'
+    assert d.post("/slow", body, hmac_hex("s3cret", body)).status == 200
+    until(lambda: d.runs("?state=running"))
+    d.signal(signal.SIGTERM)
+    assert d.notify.wait("STOPPING=1", d.process, 10)
+    for n in range(3):
+        body = json.dumps({"id": f"late-{n}", "status": "completed"})
+        assert d.post("/callback/t", body, hmac_hex("s3cret", body)).status == 200
+    assert d.process.poll() is None
+    (tmp_path / "go").touch()
+    assert d.wait() == 0
+    assert recorder.all() == []
+    d.start()
+    assert {run.ID for run in recorder.wait(3)} == {"late-0", "late-1", "late-2"}
+    assert {run.ATTEMPT for run in recorder.all()} == {"1"}
+    assert d.job("s", "held")["runs"][0]["state"] == "done"

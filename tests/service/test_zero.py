@@ -172,10 +172,14 @@ def test_a_restart_waits_for_hooks(service, configured):
     old = main_pid(service)
     service.run("systemctl", "restart", "--no-block", "callbackd.service")
     wait_for("the stop", lambda: service.show("callbackd.service", "ActiveState") == "deactivating")
+    # Nobody waits for the hook: who sends meanwhile is answered.
+    assert send(service, "demo", f"meanwhile-{id}") == (200, "{}")
+    assert main_pid(service) == old
     end_slow(service, id)
     wait_for("the next", lambda: main_pid(service) not in (0, old), 20)
     assert send(service, "demo", id) == (200, "{}")
     assert slow_lines(service, id) == [("begin", 1), ("end", 1)]
+    wait_for("the other's hook", lambda: f"meanwhile-{id}" in state_lines(service, "published"))
     assert not service.journal(f"CALLBACK_ID={id}", "MESSAGE_ID=" + kind("LOG_RUN_RECOVERED"))
 
 
