@@ -7,13 +7,15 @@
 #include "ctl/commands.h"
 #include "ctl/table.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <sys/stat.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define LINE_BYTES  1024
-#define JOURNAL     "/var/log/journal"
-#define JOURNAL_RUN "/run/log/journal"
+#define PIECE_BYTES      1024
+#define ANSWER_MAX_BYTES (64u * 1024)
 
 static int add(json_t *list, const char *state, const char *check, const char *format,
 	...) PRINTF_LIKE(4, 5);
@@ -35,52 +37,77 @@ static int add(
 
 /* ---- When nobody answers ---- */
 
-/* The words of a command that is known here, nothing of them from outside; each line is a
- * check. Its exit status, -1 when it could not be run. */
-static int ask_program(json_t *list, const char *check, const char *command, bool bad)
+/* What a program says on both its outputs. Its exit status, or -1 when it could not be run. */
+static int ask_program(char *const argv[], struct text *ret)
 {
-	char line[LINE_BYTES];
-	FILE *out = popen(command, "re");
+	posix_spawn_file_actions_t actions;
+	char piece[PIECE_BYTES];
+	int fd[2], status = -1;
+	pid_t pid;
+	ssize_t n;
 
-	if (!out)
+	if (pipe2(fd, O_CLOEXEC) < 0)
 		return -1;
-	while (fgets(line, sizeof(line), out)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (*line)
-			add(list, bad ? "problem" : "ok", check, "%s", line);
-	}
-	int status = pclose(out);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fd[1], STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, fd[1], STDERR_FILENO);
+	int r = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(fd[1]);
+	while (r == 0 && (n = read(fd[0], piece, sizeof(piece))) > 0)
+		if (ret->size < ANSWER_MAX_BYTES)
+			text_add(ret, (struct bytes){piece, (size_t)n});
+	close(fd[0]);
+	if (r == 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return -1;
 }
 
 static void look_at_unit(json_t *list)
 {
-	char line[LINE_BYTES] = "";
-	struct stat st;
+	char *const argv[] = {"systemctl", "show", "-P", "LoadState", "-P", "ActiveState",
+		"-P", "Result", "-P", "ExecMainStatus", "callbackd.service", NULL};
+	struct text said = TEXT_EMPTY;
 
-	if (stat("/run/systemd/system", &st) < 0) {
+	if (access("/run/systemd/system", F_OK) < 0) {
 		add(list, "warning", "service", "systemd does not run here");
 		return;
 	}
-	FILE *out = popen(
-		"systemctl show -P LoadState -P ActiveState -P Result "
-		"-P ExecMainStatus callbackd.service 2>/dev/null | tr '\\n' ' '",
-		"re");
-	if (!out)
-		return;
-	if (!fgets(line, sizeof(line), out))
-		*line = '\0';
-	pclose(out);
-	if (!strncmp(line, "not-found", 9))
+	if (ask_program(argv, &said) != 0 || said.failed || !said.data) {
+		add(list, "warning", "service", "systemctl cannot tell how it is");
+	} else if (!strncmp(said.data, "not-found", 9)) {
 		add(list, "problem", "service", "there is no callbackd.service");
-	else
+	} else {
+		for (char *p = said.data; *p; p++)
+			*p = *p == '\n' ? ' ' : *p;
 		add(list, "problem", "service",
 			"callbackd.service: %s(load, active, result, exit status); what "
 			"it "
 			"said: journalctl -u callbackd -n 20; then: systemctl "
 			"reset-failed "
 			"'callbackd*' and systemctl start callbackd",
-			line);
+			said.data);
+	}
+	text_fini(&said);
+}
+
+/* As this user: secrets that only the service may read are told as such. */
+static void look_at_config(json_t *list)
+{
+	char *const argv[] = {"callbackd", "-n", NULL};
+	struct text said = TEXT_EMPTY;
+	int status = ask_program(argv, &said);
+	struct bytes rest = text_bytes(&said);
+
+	while (rest.data) {
+		struct bytes line = bytes_split(rest, '\n', &rest);
+		if (line.size)
+			add(list, status ? "problem" : "warning", "configuration", "%.*s",
+				(int)line.size, line.data);
+	}
+	if (status == 0)
+		add(list, "ok", "configuration", "callbackd -n finds no error");
+	text_fini(&said);
 }
 
 static void explain_silence(const struct ctl *ctl, json_t *list, const char *reason)
@@ -95,32 +122,44 @@ static void explain_silence(const struct ctl *ctl, json_t *list, const char *rea
 			"USER, then log in anew)",
 			ctl->socket);
 	look_at_unit(list);
-	/* As this user: secrets that only the service may read are told as such. */
-	if (ask_program(list, "configuration", "callbackd -n 2>&1", true) == 0)
-		add(list, "ok", "configuration", "callbackd -n finds nothing wrong");
+	look_at_config(list);
 }
 
 /* ---- When the daemon answers ---- */
 
-/* Whoever follows the journal has to be able to read it. */
+/* Whoever follows the journal has to be able to read it: one directory for each machine id. */
+static bool can_read_journal(const char *path, bool *ret_any)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *e;
+	bool can = false;
+
+	while (directory && !can && (e = readdir(directory))) {
+		CLEANUP(freep)
+		char *file = text_format("%s/%s/system.journal", path, e->d_name);
+		if (!file || access(file, F_OK) < 0)
+			continue;
+		*ret_any = true;
+		can = access(file, R_OK) == 0;
+	}
+	if (directory)
+		closedir(directory);
+	return can;
+}
+
 static void look_at_journal(json_t *list)
 {
-	const char *path = access(JOURNAL, F_OK) == 0 ? JOURNAL : JOURNAL_RUN;
-	CLEANUP(freep) char *command = NULL;
+	static const char *const check = "reading the journal";
+	bool any = false;
 
-	if (access(path, F_OK) < 0) {
-		add(list, "warning", "reading the journal", "there is none here");
-		return;
-	}
-	command = text_format("find %s -name system.journal -readable 2>/dev/null | "
-			      "grep -q .",
-		path);
-	if (command && ask_program(list, "reading the journal", command, false) == 0)
-		add(list, "ok", "reading the journal", "%s can be read by you", path);
+	if (can_read_journal("/var/log/journal", &any) ||
+		can_read_journal("/run/log/journal", &any))
+		add(list, "ok", check, "the system's journal can be read by you");
 	else
-		add(list, "warning", "reading the journal",
-			"the system's journal cannot be read by you: usermod -aG "
-			"systemd-journal USER, then log in anew");
+		add(list, "warning", check,
+			any ? "the system's journal cannot be read by you: usermod -aG "
+			      "systemd-journal USER, then log in anew"
+			    : "there is none that you could read");
 }
 
 static bool is_problem(const json_t *o)
