@@ -3,6 +3,7 @@
 #   make SAN=address,undefined check   the same under a sanitizer (objects apart)
 #   make B=/tmp/x                      objects and programs somewhere else
 #   make install DESTDIR=… prefix=/usr programs, manuals, units
+#   make deb                           a Debian package in build/deb
 
 prefix      ?= /usr/local
 exec_prefix ?= $(prefix)
@@ -168,6 +169,15 @@ deps:
 	@sh tests/deps.sh build test $(if $(FULL),full)
 lint-deps:
 	@sh tests/deps.sh build test lint
+
+# --- Debian package ------------------------------------------------------------------
+
+# In build/deb, with lintian's verdict.
+deb: deb-deps
+	@sh tests/deb.sh $(B)/deb
+	lintian --fail-on error $(B)/deb/*.changes
+deb-deps:
+	@sh tests/deps.sh build deb
 
 # --- install -------------------------------------------------------------------------
 
