@@ -183,7 +183,8 @@ deb-deps:
 
 I = install -D -m 0644
 # A unit names the programs where they are installed.
-SUBST = sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@bindir@|$(bindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g'
+SUBST = sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@bindir@|$(bindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g' \
+        -e 's|@datadir@|$(datadir)|g'
 UNITS = callbackd.service callbackd.socket callbackd-tls.socket callbackd-control.socket \
         callbackd-status.socket callbackd-hook@.socket callbackd-hook@.service
 MAN   = $(notdir $(wildcard man/*.[1-9]))
@@ -195,6 +196,8 @@ install: all
 		$(SUBST) systemd/$$u.in >$(B)/$$u; \
 		echo "$(I) $$u $(DESTDIR)$(systemd_unitdir)"; \
 		$(I) $(B)/$$u $(DESTDIR)$(systemd_unitdir)/$$u; done
+	@$(SUBST) systemd/sealed.conf.in >$(B)/sealed.conf
+	$(I) $(B)/sealed.conf $(DESTDIR)$(datadir)/callbackd/sealed.conf
 	$(I) systemd/sysusers.d/callbackd.conf $(DESTDIR)$(sysusersdir)/callbackd.conf
 	$(I) systemd/tmpfiles.d/callbackd.conf $(DESTDIR)$(tmpfilesdir)/callbackd.conf
 	$(I) systemd/callbackd.catalog $(DESTDIR)$(systemd_catalogdir)/callbackd.catalog
@@ -219,6 +222,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/callbackd $(DESTDIR)$(bindir)/callbackctl
 	rm -f $(addprefix $(DESTDIR)$(systemd_unitdir)/,$(UNITS))
+	rm -f $(DESTDIR)$(datadir)/callbackd/sealed.conf
 	rm -f $(DESTDIR)$(sysusersdir)/callbackd.conf $(DESTDIR)$(tmpfilesdir)/callbackd.conf
 	rm -f $(DESTDIR)$(systemd_catalogdir)/callbackd.catalog
 	rm -f $(foreach m,$(MAN),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(m))
