@@ -291,8 +291,8 @@ def test_a_broken_reload_tells_where(service):
 def test_a_broken_start_does_not_loop_and_the_way_back_works(service):
     """Also when callbacks go on knocking at the socket."""
     def starts():
-        return len(service.journal("-u", SERVICE, "_PID=1", f"--since=@{since:.3f}", "CODE_FUNC=unit_log_failure",
-                                   "+", f"--since=@{since:.3f}", "UNIT=" + SERVICE, "EXIT_CODE=exited"))
+        return len(service.journal("_PID=1", "UNIT=" + SERVICE, "EXIT_CODE=exited",
+                                   f"--since=@{since:.3f}"))
 
     with open(os.path.join(TOP, "man/callbackd.8")) as f:
         chapter = f.read().split(".It The service has failed with status 78")[1]
@@ -310,6 +310,7 @@ def test_a_broken_start_does_not_loop_and_the_way_back_works(service):
     wait_for("its socket to give up", knock, 40)
     assert service.show("callbackd.socket", "Result") in ("trigger-limit-hit", "service-start-limit-hit")
     n = starts()
+    print(f"{n} starts")
     assert 1 <= n <= 60, f"{n} starts"
     for _ in range(10):
         service.run("curl", "-s", "-m", "0.2", "http://127.0.0.1:8080/", check=False)
