@@ -31,6 +31,7 @@ static const struct route routes[] = {
 	{"POST", "/v1/sources/*/verify", control_misc_verify},
 	{"POST", "/v1/reload", control_misc_reload},
 	{"GET", "/v1/backup", control_backup_get},
+	{"GET", "/v1/doctor", control_doctor_get},
 	{"GET", "/metrics", control_misc_metrics},
 };
 
