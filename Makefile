@@ -197,6 +197,7 @@ install: all
 		$(I) $(B)/$$u $(DESTDIR)$(systemd_unitdir)/$$u; done
 	$(I) systemd/sysusers.d/callbackd.conf $(DESTDIR)$(sysusersdir)/callbackd.conf
 	$(I) systemd/tmpfiles.d/callbackd.conf $(DESTDIR)$(tmpfilesdir)/callbackd.conf
+	$(I) systemd/sealed.conf $(DESTDIR)$(datadir)/callbackd/sealed.conf
 	$(I) systemd/callbackd.catalog $(DESTDIR)$(systemd_catalogdir)/callbackd.catalog
 	@set -e; for m in $(MAN); do \
 		echo "$(I) man/$$m $(DESTDIR)$(mandir)/man$${m##*.}"; \
