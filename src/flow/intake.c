@@ -128,8 +128,10 @@ static void refuse_token(struct intake *in)
 		return;
 	}
 	count_unverified(flow, p->source);
+	CLEANUP(freep) char *peer = bytes_dup(in->message->peer);
 	log_event(LOG_TOKEN_MISMATCH,
-		&(struct log_fields){.source = p->source, .id = p->token_job},
+		&(struct log_fields){
+			.source = p->source, .id = p->token_job, .remote = peer},
 		"Refused a callback for %s: it names job %s, but its token was made for "
 		"another upload",
 		p->source, log_escapes(p->id));
