@@ -159,6 +159,14 @@ static void stop_part(void *arg)
 		event_base_loopbreak(d->flow.base);
 }
 
+static void on_hooks_ended(void *arg)
+{
+	struct daemon *d = arg;
+
+	listeners_drain_rest(&d->listeners);
+	stop_part(d);
+}
+
 static void stop(struct daemon *d)
 {
 	struct timeval limit = {0};
@@ -173,7 +181,7 @@ static void stop(struct daemon *d)
 	control_stop(d->control);
 	dropin_stop(d->dropin);
 	listeners_drain(&d->listeners, stop_part, d);
-	dispatch_stop(d->flow.dispatch, timeout_usec, stop_part, d);
+	dispatch_stop(d->flow.dispatch, timeout_usec, on_hooks_ended, d);
 	stop_part(d);
 	/* Whatever hangs, a stop comes to its end; the store makes the rest safe. */
 	limit.tv_sec = (time_t)((timeout_usec + STOP_GRACE_USEC) / USEC_PER_SEC);

@@ -38,6 +38,10 @@ _callbackctl() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
+	--directory)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
 	--source) words=$(_callbackctl_names sources) ;;
 	--hook) words=$(_callbackctl_names hooks) ;;
 	--outcome) words='pending success error canceled lost unreadable' ;;
@@ -57,6 +61,7 @@ _callbackctl() {
 			--jobs --detach --audio-duration --video-duration --video-bitrate
 			--ca-file --timeout' ;;
 		expect) words+=' --within' ;;
+		restore) words+=' --directory' ;;
 		runs) words+=' --state --hook --source --since --until --replayed --limit --follow
 			--after' ;;
 		replay) words+=' --all --state --hook --source --since --until --limit --dry-run' ;;

@@ -127,7 +127,9 @@ void call_text(struct call *c, int status, const char *type, struct bytes body)
 		return;
 	c->answered = true;
 	let_go(c);
-	if (c->streaming)
+	if (c->streaming && c->breakable)
+		http_stream_break(c->request);
+	else if (c->streaming)
 		http_stream_end(c->request);
 	else
 		http_reply(c->request, status, type, body);

@@ -31,6 +31,7 @@ struct control {
 	TAILQ_HEAD(, call) line; /* who waits for a turn to ask for a whole job */
 	unsigned turns;          /* taken */
 	unsigned lasting;        /* calls */
+	bool backing_up;
 	/* The change that watchers were told last, as their line: made once for all of them. */
 	uint64_t line_seq;
 	struct text change_line;
@@ -55,6 +56,7 @@ union call_op {
 	struct store_discard discard;
 	struct store_pause pause;
 	struct store_letters letters;
+	struct store_backup backup;
 };
 
 struct call {
@@ -68,7 +70,8 @@ struct call {
 	unsigned refs;
 	bool answered; /* the request may still be there, until it is sent */
 	bool streaming;
-	bool lasting; /* a long poll or a watch: by call_last() */
+	bool breakable; /* a stream that ends early is broken off, not ended */
+	bool lasting;   /* a long poll or a watch: by call_last() */
 
 	/* Of the handler: what to let go when it is answered or over. May be NULL. */
 	void (*on_over)(struct call *c);
@@ -144,6 +147,8 @@ json_t *control_hooks_list(const struct flow *f);
 void control_letters_replay(struct call *c);
 void control_letters_discard(struct call *c);
 void control_watch_get(struct call *c);
+void control_backup_get(struct call *c);
+void control_doctor_get(struct call *c);
 void control_misc_status(struct call *c);
 void control_misc_reload(struct call *c);
 void control_misc_test(struct call *c);

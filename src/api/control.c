@@ -11,11 +11,6 @@
 
 #include <errno.h>
 
-static void not_yet(struct call *c)
-{
-	call_error(c, 501, "not supported yet");
-}
-
 static const struct route routes[] = {
 	{"GET", "/v1/status", control_misc_status},
 	{"GET", "/v1/jobs", control_jobs_list},
@@ -35,7 +30,8 @@ static const struct route routes[] = {
 	{"POST", "/v1/sources/*/test", control_misc_test},
 	{"POST", "/v1/sources/*/verify", control_misc_verify},
 	{"POST", "/v1/reload", control_misc_reload},
-	{"GET", "/v1/backup", not_yet},
+	{"GET", "/v1/backup", control_backup_get},
+	{"GET", "/v1/doctor", control_doctor_get},
 	{"GET", "/metrics", control_misc_metrics},
 };
 

@@ -40,7 +40,8 @@ static void on_head(void *arg, struct http_request *r)
 		health_reply(flow, r);
 		return;
 	}
-	int status = flow->stopping ? 503 : intake_begin(flow, http_message(r), &in);
+	/* Also of a daemon that stops: until the last door is shut the store commits. */
+	int status = intake_begin(flow, http_message(r), &in);
 	if (status == 0) {
 		http_set_data(r, in);
 		return;

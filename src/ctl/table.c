@@ -107,6 +107,9 @@ const char *table_color(const char *word)
 	static const struct {
 		const char *word, *color;
 	} colors[] = {
+		{"ok", GREEN},
+		{"problem", RED},
+		{"warning", YELLOW},
 		{"success", GREEN},
 		{"done", GREEN},
 		{"error", RED},

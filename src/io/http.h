@@ -77,9 +77,10 @@ void http_server_set_tls(struct http_server *s, struct ssl_ctx_st *ctx);
 /* Owns the listening descriptor, non-blocking from here on, also on failure. 0, -EINVAL
  * (not configured, or TLS without a context), -ENOMEM. */
 int http_server_listen(struct http_server *s, int fd, bool tls) MUST_CHECK;
-/* Closes the listeners; idle connections close, busy ones after their answer (Connection:
- * close); one that has not sent its first request yet has a second for it, a request that has
- * begun five, then it is told 503. on_drained is called when none is left (at once if so). */
+/* Closes the listeners; busy connections close after their answer (Connection: close); one
+ * that has not sent its first request yet has a second for it, an idle one 0.2 s for its next,
+ * a request that has begun five, then it is told 503. on_drained is called when none is left
+ * (at once if so). */
 void http_server_drain(struct http_server *s, void (*on_drained)(void *arg), void *arg);
 unsigned http_server_connections(const struct http_server *s);
 
@@ -99,11 +100,13 @@ void http_reply(struct http_request *r, int status, const char *type, struct byt
  * An endless answer (chunked, or to HTTP/1.0 until the close): begin, any number of writes,
  * end. http_stream_room() is how many bytes may still be buffered; a write that finds none
  * left returns -EPIPE: the peer is too slow to keep, or gone. The stream is over then, and
- * on_end comes from the loop (http_stream_end() in between does nothing).
+ * on_end comes from the loop (http_stream_end() in between does nothing). http_stream_break()
+ * closes the connection before the end, so that the peer knows it for none.
  */
 void http_stream_begin(struct http_request *r, int status, const char *type);
 int http_stream_write(struct http_request *r, struct bytes data);
 void http_stream_end(struct http_request *r);
+void http_stream_break(struct http_request *r);
 size_t http_stream_room(const struct http_request *r); /* at most HTTP_STREAM_ROOM */
 #define HTTP_STREAM_ROOM (64u << 10)
 

@@ -284,3 +284,15 @@ void http_stream_end(struct http_request *r)
 	if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
 		bufferevent_trigger(c->bev, EV_WRITE, BEV_OPT_DEFER_CALLBACKS);
 }
+
+void http_stream_break(struct http_request *r)
+{
+	if (!r->streaming || r->replied)
+		return;
+	if (!r->conn) {
+		end_detached(r);
+		return;
+	}
+	r->replied = true;
+	conn_doom(r->conn);
+}

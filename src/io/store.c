@@ -117,8 +117,8 @@ static int on_log(void *arg, sqlite3 *db, const char *name, int pages)
  * deleted. */
 static int load_numbers(struct store *s)
 {
-	static const char *const keys[] = {"next_job", "next_run"};
-	uint64_t *const numbers[] = {&s->next_job, &s->next_run};
+	static const char *const keys[] = {"next_job", "next_run", "next_change"};
+	uint64_t *const numbers[] = {&s->next_job, &s->next_run, &s->next_change};
 	{
 		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 		int r = store_sql_row(s, SQL_LAST_NUMBERS, &row, NULL, 0);

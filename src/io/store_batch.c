@@ -48,6 +48,7 @@ static const struct {
 	[STORE_ASKS] = {store_exec_asks, READS},
 	[STORE_ASKED] = {store_exec_asked, 0},
 	[STORE_PAUSE] = {store_exec_pause, 0},
+	[STORE_BACKUP] = {NULL, 0}, /* is in no batch */
 	[STORE_PING] = {exec_ping, READS},
 };
 

@@ -14,6 +14,7 @@
 #include "rules/outcome.h"
 #include "rules/runstate.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define RUN_ID_SIZE 65
@@ -41,6 +42,7 @@ enum store_kind {
 	STORE_ASKS,
 	STORE_ASKED,
 	STORE_PAUSE,
+	STORE_BACKUP,
 	STORE_PING,
 };
 
@@ -467,6 +469,20 @@ struct store_list_changes { /* oldest first */
 	size_t n_changes;
 	uint64_t first; /* the oldest seq that is kept: those before it are pruned */
 	uint64_t last;  /* the newest seq there is */
+};
+
+/*
+ * A copy of the store, made in steps while others are served: it holds all that was committed
+ * when it began, and some of what came meanwhile, as of one moment. -ENOSPC: there is no room
+ * for it in the state directory; -ECANCELED: as was wished.
+ */
+struct store_backup {
+	struct store_op op;
+	atomic_bool cancelled; /* by the loop, at any time */
+	/* out */
+	bool made;
+	int fd; /* if `made`: a file without a name, closed by store_op_fini() */
+	uint64_t bytes;
 };
 
 /* Comes back when the writer has come so far, whether it can commit or not; the watchdog's

@@ -82,6 +82,12 @@ struct store {
 	struct store_list kept;    /* settles and claims that the disk did not take yet */
 	struct store_list left;    /* taken, but the batch was heavy before their turn */
 	struct store_counts ahead; /* as of the transaction that is open */
+	struct store_copying {
+		struct store_list ops; /* the first of them is under way if `active` */
+		bool active;
+		sqlite3 *copy;
+		sqlite3_backup *job;
+	} backup;
 	uint64_t next_job, next_callback, next_run, next_change;
 	uint64_t first_change; /* of the transaction that is open */
 	int64_t now_usec;      /* wall clock of the transaction */

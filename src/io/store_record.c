@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void store_run_id(const struct store *s, uint64_t number, char id[static RUN_ID_SIZE])
 {
@@ -302,6 +303,13 @@ void store_op_fini(struct store_op *op)
 	case STORE_ASKS: {
 		RECORD(store_asks);
 		EMPTY(questions_free, questions, n_questions);
+		break;
+	}
+	case STORE_BACKUP: {
+		RECORD(store_backup);
+		if (record->made)
+			close(record->fd);
+		record->made = false;
 		break;
 	}
 	case STORE_PUT:

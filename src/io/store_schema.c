@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "io/store_backup.h"
 #include "io/store_private.h"
 
 #include <errno.h>
@@ -311,6 +312,7 @@ int store_schema_open(struct store *s, char **ret_error)
 {
 	int version = 0;
 
+	store_backup_clean(s);
 	int r = store_dir_look(s, ret_error);
 	if (r == 0)
 		r = create(s, ret_error);

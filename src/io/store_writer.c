@@ -12,6 +12,7 @@
  * No operation is answered 0 before the COMMIT that covers it returned.
  */
 #include "base/clock.h"
+#include "io/store_backup.h"
 #include "io/store_batch.h"
 #include "io/store_private.h"
 
@@ -60,6 +61,7 @@ void store_fail(struct store *s, struct store_list *batch)
 {
 	struct store_list all = *batch;
 
+	store_backup_stop(s, -EIO);
 	*batch = (struct store_list){NULL, NULL};
 	store_list_join(&all, &s->kept);
 	store_list_join(&all, &s->left);
@@ -166,7 +168,7 @@ static void take_batch(struct store *s, struct store_list *batch)
 		}
 		s->n_queue--;
 		n++;
-		store_list_add(batch, op);
+		store_list_add(op->kind == STORE_BACKUP ? &s->backup.ops : batch, op);
 	}
 }
 
@@ -236,7 +238,7 @@ static bool wait_for_work(struct store *s, struct store_list *batch)
 	pthread_mutex_lock(&s->mutex);
 	take_limits(s);
 	while (!has_work(s) && !s->stopping) {
-		uint64_t due = s->recheck ? 0 : store_house_due(s);
+		uint64_t due = s->recheck || s->backup.ops.first ? 0 : store_house_due(s);
 		uint64_t now = clock_mono_usec();
 		if (due <= now)
 			break;
@@ -255,6 +257,7 @@ static void finish(struct store *s)
 {
 	struct store_op *op;
 
+	store_backup_stop(s, -ECANCELED);
 	if (s->stalled)
 		retry(s);
 	if (!s->failed) {
@@ -290,6 +293,8 @@ void *store_writer(void *store)
 			s->checkpoint_now = false;
 			store_checkpoint(s, false);
 		}
+		if (!s->failed && s->backup.ops.first)
+			store_backup_step(s);
 		if (!s->failed)
 			store_house(s, idle);
 	}

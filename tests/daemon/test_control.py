@@ -103,7 +103,7 @@ def test_hooks_say_why(d):
     ("PUT", "/v1/jobs/s/a%0Ab", 400), ("POST", "/v1/runs/none-1/replay", 404),
     ("POST", "/v1/runs/none-1/discard", 404), ("POST", "/v1/sources/nosuch/test", 404),
     ("POST", "/v1/hooks/nosuch/pause", 404), ("POST", "/v1/hooks/nosuch/resume", 404),
-    ("POST", "/v1/sources/nosuch/verify", 404), ("GET", "/v1/backup", 501),
+    ("POST", "/v1/sources/nosuch/verify", 404), ("POST", "/v1/backup", 405),
 ])
 def test_errors(d, method, path, status):
     answer = d.control(method, path)

@@ -65,7 +65,7 @@ def ctl(fake, *args, timeout=30, env=None):
 @pytest.mark.parametrize("args", [
     [], ["nonsense"], ["show"], ["show", "a", "b"], ["status", "extra"], ["list", "--nope"],
     ["wait"], ["wait", "x", "--timeout", "soon"], ["list", "--limit", "x"], ["pause"],
-    ["resume", "h", "i"], ["verify", "s"], ["doctor"], ["backup", "f"], ["restore", "f"],
+    ["resume", "h", "i"], ["verify", "s"], ["doctor", "f"], ["backup"], ["restore"], ["restore", "f", "--director"],
     ["presets", "github", "gitlab"], ["watch", "--after", "x"],
     ["expect", "src/x", "--within", "later"],
 ])

@@ -198,6 +198,12 @@ class Container:
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
         return state in ("running", "degraded")
 
+    def install(self, build):
+        """`make install` of what is built there, also over what runs."""
+        subprocess.run(["make", "-s", "-C", TOP, "-o", "all", "install", "prefix=/usr",
+                        f"B={build}", f"DESTDIR={self.root}"], check=True,
+                       stdout=subprocess.DEVNULL)
+
     def run(self, *argv, check=True, timeout=20, input=None):
         done = subprocess.run(
             ["nsenter", "-t", str(self.leader), "-a", "--", *argv], capture_output=True,

@@ -171,18 +171,6 @@ def test_bad_configuration_waits_for_a_person(service):
     assert send(service, "demo", "after-repair") == (200, "{}")
 
 
-def test_a_restart_refuses_no_connection(service):
-    load = service.in_network(sys.executable, os.path.join(TOP, "tests/service/load.py"), "8080",
-                              "/callback/flood", SECRET, "8", "4")
-    for _ in range(3):
-        time.sleep(1.5)
-        service.run("systemctl", "restart", "callbackd.service", timeout=30)
-    result = json.loads(load.communicate(timeout=40)[0])
-    assert result["refused"] == 0, result
-    assert set(result["answers"]) <= {"200", "503"}, result
-    assert result["answers"]["200"] > 50, result
-
-
 @pytest.mark.timeout(90)
 def test_a_journal_that_stands_still_holds_up_nothing(service):
     journald = service.show("systemd-journald.service", "MainPID")
