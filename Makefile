@@ -12,6 +12,7 @@ bindir      ?= $(exec_prefix)/bin
 sysconfdir  ?= /etc
 datadir     ?= $(prefix)/share
 mandir      ?= $(datadir)/man
+docdir      ?= $(datadir)/doc/callbackd
 # Under /usr and under /usr/local systemd looks here of its own accord.
 systemd_unitdir    ?= $(prefix)/lib/systemd/system
 systemd_catalogdir ?= $(prefix)/lib/systemd/catalog
@@ -149,7 +150,7 @@ lint-size:
 lint-keys:
 	@test ! -e tests/lint/check-keys.sh || sh tests/lint/check-keys.sh
 lint-catalog:
-	@sh tests/lint/catalog.sh src/io/log_kinds.h systemd/callbackd.catalog
+	@sh tests/lint/catalog.sh src/io/log_kinds.h systemd/callbackd.catalog src man/callbackd-journal.7
 lint-units:
 	@sh tests/lint/units.sh
 lint-man:
@@ -206,6 +207,7 @@ install: all
 		$(I) conf/completions/callbackctl.bash $(DESTDIR)$(bashcompletiondir)/callbackctl; fi; \
 	if [ -e conf/completions/_callbackctl ]; then \
 		$(I) conf/completions/_callbackctl $(DESTDIR)$(zshcompletiondir)/_callbackctl; fi
+	$(I) conf/callbackd-alerts.yml $(DESTDIR)$(docdir)/callbackd-alerts.yml
 	@# A configuration that is there is the administrator's.
 	install -d -m 0755 $(DESTDIR)$(sysconfdir)/callbackd $(DESTDIR)$(sysconfdir)/callbackd/callbackd.conf.d \
 		$(DESTDIR)$(sysconfdir)/callbackd/hooks
@@ -223,6 +225,7 @@ uninstall:
 	rm -f $(DESTDIR)$(sysusersdir)/callbackd.conf $(DESTDIR)$(tmpfilesdir)/callbackd.conf
 	rm -f $(DESTDIR)$(systemd_catalogdir)/callbackd.catalog
 	rm -f $(foreach m,$(MAN),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(m))
+	rm -f $(DESTDIR)$(docdir)/callbackd-alerts.yml
 	rm -f $(DESTDIR)$(bashcompletiondir)/callbackctl $(DESTDIR)$(zshcompletiondir)/_callbackctl
 
 clean:
