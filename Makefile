@@ -3,6 +3,7 @@
 #   make SAN=address,undefined check   the same under a sanitizer (objects apart)
 #   make B=/tmp/x                      objects and programs somewhere else
 #   make install DESTDIR=… prefix=/usr programs, manuals, units
+#   make deb                           a Debian package in build/deb
 
 prefix      ?= /usr/local
 exec_prefix ?= $(prefix)
@@ -170,6 +171,15 @@ deps:
 lint-deps:
 	@sh tests/deps.sh build test lint
 
+# --- Debian package ------------------------------------------------------------------
+
+# In build/deb, with lintian's verdict.
+deb: deb-deps
+	@sh tests/deb.sh $(B)/deb
+	lintian --fail-on error $(B)/deb/*.changes
+deb-deps:
+	@sh tests/deps.sh build deb
+
 # --- install -------------------------------------------------------------------------
 
 I = install -D -m 0644
@@ -188,6 +198,7 @@ install: all
 		$(I) $(B)/$$u $(DESTDIR)$(systemd_unitdir)/$$u; done
 	$(I) systemd/sysusers.d/callbackd.conf $(DESTDIR)$(sysusersdir)/callbackd.conf
 	$(I) systemd/tmpfiles.d/callbackd.conf $(DESTDIR)$(tmpfilesdir)/callbackd.conf
+	$(I) systemd/sealed.conf $(DESTDIR)$(datadir)/callbackd/sealed.conf
 	$(I) systemd/callbackd.catalog $(DESTDIR)$(systemd_catalogdir)/callbackd.catalog
 	@set -e; for m in $(MAN); do \
 		echo "$(I) man/$$m $(DESTDIR)$(mandir)/man$${m##*.}"; \

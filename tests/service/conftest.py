@@ -10,13 +10,17 @@ from container import TOP, Container, Unavailable, base_root  # noqa: E402
 from scene import APART, CONFIG, HOOKS, SECRET  # noqa: E402
 
 B = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
-def boot():
+def new_container():
     if os.geteuid() != 0:
         raise Unavailable("a container needs root")
     for program in ("systemd-nspawn", "mmdebstrap", "nsenter"):
         if not shutil.which(program):
             raise Unavailable(f"no {program} here")
-    container = Container(base_root(os.path.join(B, "callbackd")))
+    return Container(base_root(os.path.join(B, "callbackd")))
+
+
+def boot():
+    container = new_container()
     try:
         container.install(B)
         container.write("/etc/callbackd/callbackd.conf", CONFIG)

@@ -125,7 +125,11 @@ def cgroups_of_our_own(name):
 
 
 class Container:
+    count = 0  # of this process: several may run at a time
+
     def __init__(self, base):
+        Container.count += 1
+        self.name = f"callbackd-test-{os.getpid()}-{Container.count}"
         self.dir = tempfile.mkdtemp(prefix="container-", dir=CACHE)
         self.root = os.path.join(self.dir, "root")
         self.process = None
@@ -157,10 +161,10 @@ class Container:
 
     def boot(self):
         argv = ["systemd-nspawn", "--quiet", "--register=no", "--private-network",
-                "--console=pipe", "--machine=callbackd-test", "-D", self.root, "--boot"]
+                "--console=pipe", f"--machine={self.name}", "-D", self.root, "--boot"]
         if not os.path.isdir("/run/systemd/system"):
             argv.insert(1, "--keep-unit")
-            self.procs = cgroups_of_our_own(f"callbackd-test-{os.getpid()}")
+            self.procs = cgroups_of_our_own(self.name)
         console = open(os.path.join(self.dir, "console"), "wb")
 
         def enter():
