@@ -241,6 +241,15 @@ def test_fixed_files_and_the_certificate(run_daemon, tmp_path):
     assert scrape(d)["callbackd_certificate_expiry_timestamp_seconds"] > scrape(d)["callbackd_start_time_seconds"]
 
 
+def test_what_systemd_is_told(run_daemon):
+    d = run_daemon(CONFIG + "[Source asked]\nVerify=hmac\nSecretFile=secret\nStatusURL=http://127.0.0.1:9/{id}\n",
+                   files=FILES)
+    assert [d.ctl("expect", f"asked/{i}").returncode for i in "ef"] == [0, 0]
+    assert send(d, "x") == 200
+    assert d.notify.wait("STATUS=1 callbacks, 2 jobs open, 2 to be asked for, 0 runs waiting, 0 running, 1 dead",
+                         d.process, 20)
+
+
 @pytest.mark.parametrize("no_color", [False, True])
 def test_colour_on_a_terminal_alone(run_daemon, no_color):
     d = run_daemon(CONFIG, files=FILES)
