@@ -39,8 +39,8 @@ double meter_rate(struct meter *m, uint64_t span_usec, uint64_t now_usec)
 		sum += m->counts[(m->slot - i) % METER_SLOTS];
 	if (lived < covered)
 		covered = lived;
-	if (covered <
-		SEC_USEC) /* one callback after a millisecond is no thousand a second */
+	/* One callback after a millisecond is no thousand a second. */
+	if (covered < SEC_USEC)
 		covered = SEC_USEC;
 	return (double)sum * (double)SEC_USEC / (double)covered;
 }

@@ -114,7 +114,6 @@ const char *table_color(const char *word)
 		{"done", GREEN},
 		{"error", RED},
 		{"dead", RED},
-		{"warning", YELLOW},
 		{"lost", RED},
 		{"unreadable", RED},
 		{"canceled", YELLOW},

@@ -111,6 +111,27 @@ def test_promtool_has_nothing_to_say(run_daemon):
     assert r.returncode == 0 and not r.stderr + r.stdout, r.stderr + r.stdout
 
 
+def test_the_manuals_way_to_the_textfile_collector(run_daemon, tmp_path):
+    d = run_daemon(CONFIG, files=FILES)
+    page = (TOP / "man/callbackd.8").read_text()
+    command = re.search(r"^ExecStart=/bin/sh -ec '(.*?)'$", page, re.M | re.S)[1]
+    # systemd replaces a backslash at a line's end by a blank; others would be for it to read.
+    command = command.replace("\\e\n", " ")
+    assert "\\" not in command and "%" not in command and "$" not in command
+    for there, here in (("/var/lib/prometheus/node-exporter", str(tmp_path)),
+                        ("/run/callbackd/control.sock", d.control_socket)):
+        assert there in command
+        command = command.replace(there, here)
+    subprocess.run(["sh", "-ec", command], timeout=30, check=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["callbackd.prom"]
+    text = (tmp_path / "callbackd.prom").read_text()
+    assert "# TYPE callbackd_callbacks_total counter\n" in text and "# EOF" not in text and " info" not in text
+    if shutil.which("promtool"):
+        r = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True,
+                           timeout=60, check=False)
+        assert all(line.endswith("no help text") for line in r.stderr.splitlines()), r.stderr
+
+
 @pytest.mark.parametrize("wrong", [
     "# TYPE a counter\n# HELP a x\na 1\n# EOF\n",                        # _total
     "# TYPE a gauge\n# HELP a x\na 1\n",                                 # EOF
@@ -218,6 +239,15 @@ def test_fixed_files_and_the_certificate(run_daemon, tmp_path):
     assert re.search(r"^fixed until a restart +secret$", out, re.M)
     assert re.search(r"^certificate until +20", out, re.M)
     assert scrape(d)["callbackd_certificate_expiry_timestamp_seconds"] > scrape(d)["callbackd_start_time_seconds"]
+
+
+def test_what_systemd_is_told(run_daemon):
+    d = run_daemon(CONFIG + "[Source asked]\nVerify=hmac\nSecretFile=secret\nStatusURL=http://127.0.0.1:9/{id}\n",
+                   files=FILES)
+    assert [d.ctl("expect", f"asked/{i}").returncode for i in "ef"] == [0, 0]
+    assert send(d, "x") == 200
+    assert d.notify.wait("STATUS=1 callbacks, 2 jobs open, 2 to be asked for, 0 runs waiting, 0 running, 1 dead",
+                         d.process, 20)
 
 
 @pytest.mark.parametrize("no_color", [False, True])
