@@ -4,8 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import B, new_container
-from container import TOP, Unavailable, wait_for
+from container import BUILD, TOP, Unavailable, new_container, wait_for
 from scene import SECRET
 from test_service import kind, send
 
@@ -37,7 +36,7 @@ Exec=/bin/sleep 4261
 SLEEPS = "/bin/sleep 4261"
 
 
-def build(directory, tree=TOP, objects=B):
+def build(directory, tree=TOP, objects=BUILD):
     """The package of `tree`; with the programs of `objects`, or with its own."""
     env = dict(os.environ, DEB_BUILD_OPTIONS="noautodbgsym parallel=2")
     if objects:
