@@ -39,7 +39,13 @@ else
 LLHTTP_CFLAGS := -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp
 endif
 
-CFLAGS   ?= -O2 -g
+# Small, and fast where every byte of every callback passes. Relative relocations, packed,
+# are a twentieth of the program.
+CFLAGS   ?= -Os -g
+HOT      := $(addprefix $(B)/src/,base/bytes.o base/codec.o rules/document.o rules/form.o rules/head.o \
+            rules/jsontext.o rules/message.o rules/multipart.o rules/payload.o)
+$(HOT): CFLAGS += -O2
+PACKED   := $(shell ld --help 2>/dev/null | grep -q pack-relative-relocs && echo -Wl,-z,pack-relative-relocs)
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Werror=implicit
 HARDEN   := -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=3)
@@ -49,7 +55,7 @@ CPPFLAGS_OWN := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Isrc
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PKGS))
 ALL_CFLAGS  = -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN) $(SANFLAGS) $(CPPFLAGS_OWN) \
               $(LLHTTP_CFLAGS) -MMD -MP -pthread $(PKG_CFLAGS)
-ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now -pthread
+ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now $(PACKED) -pthread
 LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 FLOORS := base rules io flow api ctl
