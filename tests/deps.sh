@@ -8,7 +8,7 @@ set -eu
 build='gcc make pkg-config libevent-dev libssl-dev libjansson-dev libsystemd-dev
 	libsqlite3-dev libcurl4-openssl-dev'
 test='libcmocka-dev python3 python3-pytest python3-requests curl openssl strace procps util-linux
-	systemd-container mmdebstrap'
+	systemd-container mmdebstrap debhelper dpkg-dev'
 full='nginx-light haproxy caddy testssl.sh slowhttptest'
 lint='clang-format clang-tidy mandoc shellcheck systemd'
 deb='debhelper dpkg-dev lintian'

@@ -161,6 +161,11 @@ const struct http_handler control_handler = {
 	.on_end = on_end,
 };
 
+struct control_doors control_doors(const struct control_hooks *hooks)
+{
+	return hooks->doors ? hooks->doors(hooks->arg) : (struct control_doors){0};
+}
+
 int control_new(
 	struct control **ret, struct flow *flow, const struct control_hooks *hooks)
 {

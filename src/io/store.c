@@ -366,6 +366,16 @@ struct store_counts store_counts(const struct store *s)
 	return counts;
 }
 
+struct histogram store_commit_times(const struct store *s)
+{
+	pthread_mutex_t *mutex = (pthread_mutex_t *)&s->mutex;
+
+	pthread_mutex_lock(mutex);
+	struct histogram times = s->commit_times;
+	pthread_mutex_unlock(mutex);
+	return times;
+}
+
 uint64_t store_recovered(const struct store *s)
 {
 	return s->recovered;

@@ -49,6 +49,7 @@ struct store {
 	struct store_change *changes; /* of the commits whose operations are in `done` */
 	size_t n_changes;
 	struct store_counts counts; /* as of the last commit */
+	struct histogram commit_times;
 	uint64_t retention_usec, min_free_bytes;
 
 	/* ---- the loop's ---- */

@@ -119,15 +119,20 @@ int store_begin(struct store *s, bool write)
 
 int store_commit(struct store *s)
 {
+	uint64_t began_usec = clock_kernel_usec();
 	int r = store_sql_do(s, SQL_COMMIT);
+	uint64_t took_usec = clock_kernel_usec() - began_usec;
 
 	if (r)
 		return r;
-	if (s->ahead.commits != s->counts.commits)
+	bool wrote = s->ahead.commits != s->counts.commits;
+	if (wrote)
 		s->ahead.bytes = store_dir_bytes(s);
 	s->ahead.seq = s->next_change - 1;
 	pthread_mutex_lock(&s->mutex);
 	s->counts = s->ahead;
+	if (wrote)
+		histogram_add(&s->commit_times, &histogram_quick, took_usec);
 	pthread_mutex_unlock(&s->mutex);
 	if (s->log_pages >= STORE_PAGES_MAX && clock_mono_usec() >= s->checkpoint_at)
 		s->checkpoint_now = true;

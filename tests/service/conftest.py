@@ -6,23 +6,14 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from container import TOP, Container, Unavailable, base_root  # noqa: E402
+from container import BUILD, Unavailable, new_container  # noqa: E402
 from scene import APART, CONFIG, HOOKS, SECRET  # noqa: E402
-
-B = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
-def new_container():
-    if os.geteuid() != 0:
-        raise Unavailable("a container needs root")
-    for program in ("systemd-nspawn", "mmdebstrap", "nsenter"):
-        if not shutil.which(program):
-            raise Unavailable(f"no {program} here")
-    return Container(base_root(os.path.join(B, "callbackd")))
 
 
 def boot():
     container = new_container()
     try:
-        container.install(B)
+        container.install(BUILD)
         container.write("/etc/callbackd/callbackd.conf", CONFIG)
         for name, text in HOOKS.items():
             container.write(f"/usr/local/bin/{name}", "#!/bin/sh\n" + text, 0o755)

@@ -20,6 +20,7 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or "/var/tmp", "callbackd-test-root")
 BASE_PACKAGES = ["systemd", "systemd-sysv", "dbus", "curl"]
 MAKE_SECONDS = 150
@@ -280,3 +281,13 @@ class Container:
                     pass
         if not os.path.ismount(self.root):
             shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def new_container():
+    """Not yet booted; Unavailable says why there is none."""
+    if os.geteuid() != 0:
+        raise Unavailable("a container needs root")
+    for program in ("systemd-nspawn", "mmdebstrap", "nsenter"):
+        if not shutil.which(program):
+            raise Unavailable(f"no {program} here")
+    return Container(base_root(os.path.join(BUILD, "callbackd")))

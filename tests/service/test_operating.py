@@ -39,6 +39,7 @@ def test_no_daemon(service):
     told = {c["check"]: c["text"] for c in found}
     assert "inactive" in told["service"] and "journalctl -u callbackd" in told["service"]
     service.run("systemctl", "start", "callbackd.socket", "callbackd.service")
+    assert service.show("callbackd.socket", "ActiveState") == "active"
 
 
 def test_backup_and_restore_as_the_manual_says(service):
@@ -52,6 +53,7 @@ def test_backup_and_restore_as_the_manual_says(service):
     service.run("systemctl", "stop", "callbackd.service", "callbackd.socket", "callbackd-tls.socket")
     service.run("callbackctl", "restore", "/root/copy.db")
     service.run("systemctl", "start", "callbackd.socket", "callbackd.service")
+    assert service.show("callbackd.socket", "ActiveState") == "active"
     # As the service user, who owns what root has put there.
     assert service.run("callbackctl", "show", "demo/copied").returncode == 0
     assert service.run("callbackctl", "show", "demo/too-late", check=False).returncode == 66

@@ -7,8 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import B, new_container
-from container import TOP, Unavailable, wait_for
+from container import BUILD, TOP, Unavailable, new_container, wait_for
 from scene import SECRET
 from test_service import kind, send
 
@@ -55,7 +54,7 @@ Exec=/bin/sleep 4261
 SLEEPS = "/bin/sleep 4261"
 
 
-def build(directory, tree=TOP, objects=B):
+def build(directory, tree=TOP, objects=BUILD):
     """The package of `tree`; with the programs of `objects`, or with its own."""
     env = dict(os.environ, DEB_BUILD_OPTIONS="noautodbgsym parallel=2")
     if objects:

@@ -9,13 +9,12 @@ import sys
 import time
 
 import pytest
-from container import TOP, wait_for
+from container import BUILD, TOP, wait_for
 from scene import CONFIG, SECRET
 from test_service import kind, main_pid, send, state_lines
 
 FULL = bool(os.environ.get("FULL"))
 RESTARTS = 100 if FULL else 5
-BUILD = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
 pytestmark = pytest.mark.timeout(900 if FULL else 90)
 
 
