@@ -6,7 +6,8 @@
  *                 │ nothing after 10 s: the call is told where it hangs
  *                 └─► the thread keeps it until it comes back, or for ever
  *
- * While one hangs the next is told so, and no further thread is made.
+ * While one hangs the next is told so, and no further thread is made; nor are there more than
+ * a few at a time, for all that are under way may come to hang in the same place.
  */
 #include "api/call.h"
 #include "api/doctor.h"
@@ -15,7 +16,8 @@
 #include <pthread.h>
 #include <signal.h>
 
-#define PATIENCE_SEC 10
+#define PATIENCE_SEC     10
+#define EXAMINATIONS_MAX 4
 
 struct examination {
 	pthread_mutex_t mutex;
@@ -27,8 +29,8 @@ struct examination {
 	struct doctor doctor;
 };
 
-/* The thread's alone to count; nobody knows more of one that hangs. */
-static atomic_bool hangs;
+/* Threads, and those among them that nobody waits for any more. */
+static atomic_uint examinations, hanging;
 
 struct asked {
 	struct examination *examination;
@@ -72,8 +74,9 @@ static void *examine(void *arg)
 	pthread_mutex_unlock(&x->mutex);
 	if (abandoned) {
 		examination_free(x);
-		atomic_store(&hangs, false);
+		atomic_fetch_sub(&hanging, 1);
 	}
+	atomic_fetch_sub(&examinations, 1);
 	return NULL;
 }
 
@@ -96,7 +99,7 @@ static void on_doctor_over(struct call *c)
 	x->abandoned = !done;
 	struct config *config = x->doctor.config;
 	if (!done)
-		atomic_store(&hangs, true);
+		atomic_fetch_add(&hanging, 1);
 	pthread_mutex_unlock(&x->mutex);
 	event_free(a->wake); /* nobody activates it any more */
 	if (done) {
@@ -139,6 +142,7 @@ static int start(struct examination *x)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r)
 		return -r;
+	atomic_fetch_add(&examinations, 1);
 	pthread_setname_np(thread, "doctor");
 	pthread_detach(thread);
 	return 0;
@@ -177,10 +181,14 @@ void control_doctor_get(struct call *c)
 	struct asked *a;
 	int r = -ENOMEM;
 
-	if (atomic_load(&hangs)) {
+	if (atomic_load(&hanging)) {
 		call_error(c, 409,
 			"the last examination has not come back: a file system does not "
 			"answer");
+		return;
+	}
+	if (atomic_load(&examinations) >= EXAMINATIONS_MAX) {
+		call_error(c, 409, "%d examinations are under way", EXAMINATIONS_MAX);
 		return;
 	}
 	if (call_last(c) < 0) /* a stop does not wait for it */

@@ -163,6 +163,23 @@ def test_a_file_system_that_never_answers_holds_up_nobody(hanging):
     until(lambda: d.control("GET", "/v1/doctor", timeout=15).status == 200, what="it to be back")
 
 
+def test_many_who_ask_at_once_leave_few_threads(hanging):
+    d, back = hanging
+    askers = [socket.socket(socket.AF_UNIX) for _ in range(30)]
+    for s in askers:
+        s.connect(d.control_socket)
+        s.sendall(b"GET /v1/doctor HTTP/1.1\r\nHost: x\r\n\r\n")
+    refused = d.control("GET", "/v1/doctor", timeout=5)
+    assert refused.status == 409 and "examinations" in refused.json["error"]
+    assert threads(d).count("doctor") <= 4
+    for s in askers:
+        s.close()
+    until(lambda: "has not come back" in d.control("GET", "/v1/doctor").json["error"], what="all of them given up")
+    back.touch()
+    until(lambda: d.control("GET", "/v1/doctor", timeout=15).status == 200, what="it to be back")
+    until(lambda: "doctor" not in threads(d), what="their ends")
+
+
 def test_who_waits_is_told_where_it_hangs(hanging):
     d, _ = hanging
     if not os.environ.get("FULL"):
