@@ -1,6 +1,7 @@
 """Signed callbacks, one after another over a few connections:
 load.py PORT PATH SECRET SECONDS CONNECTIONS [PAUSE [IDS]]
 
+A PORT of tls:NUMBER is spoken to by TLS, whatever its certificate.
 SIGTERM ends it early. PAUSE seconds lie between two of a connection; the ids of all that
 were answered 200 are written into the file IDS. Prints one JSON object:
 
@@ -23,12 +24,18 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
 
 port, path, secret, seconds, connections = sys.argv[1:6]
 pause = float(sys.argv[6]) if len(sys.argv) > 6 else 0
+tls = None
+if port.startswith("tls:"):
+    port = port[len("tls:"):]
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
 end = time.monotonic() + float(seconds)
 asked_to_end = threading.Event()
 lock = threading.Lock()
@@ -68,6 +75,8 @@ class Connection:
             if not self.socket:
                 self.socket = socket.create_connection(("127.0.0.1", int(port)), timeout=20)
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if tls:
+                    self.socket = tls.wrap_socket(self.socket)
             self.socket.sendall(request)
             while True:
                 head, found, body = got.partition(b"\r\n\r\n")

@@ -1,7 +1,10 @@
 """The Debian package in a machine of its own: installed, used, upgraded, removed, purged."""
+import json
 import os
 import shutil
 import subprocess
+import sys
+import time
 
 import pytest
 from container import BUILD, TOP, Unavailable, new_container, wait_for
@@ -9,7 +12,7 @@ from scene import SECRET
 from test_service import kind, send
 
 FULL = bool(os.environ.get("FULL"))
-pytestmark = pytest.mark.timeout(600 if FULL else 120)
+pytestmark = pytest.mark.timeout(900 if FULL else 120)
 PACKAGE = "callbackd"
 CONFIG = """\
 [Daemon]
@@ -25,9 +28,24 @@ Verify=hmac
 SecretFile=demo.secret
 SignaturePrefix=sha256=
 
+[Source flood]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+
+[Source failing]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+
 [Hook publish]
 Source=demo
 Exec=/bin/echo publishing ${CALLBACK_ID}
+
+[Hook fail]
+Source=failing
+Exec=/bin/false
+Retries=0
 
 [Hook sleeper]
 Source=slow
@@ -70,13 +88,30 @@ def of_an_older_commit(commit, directory):
     return older(build(os.path.join(directory, "old-deb"), tree, None), directory)
 
 
+def commit_to_upgrade_from():
+    """The last release, or what was there before there was a package; None in a shallow clone."""
+    def git(*argv):
+        done = subprocess.run(["git", "-C", TOP, *argv], capture_output=True, text=True)
+        return done.stdout.split() if done.returncode == 0 else []
+
+    if os.environ.get("OLD_COMMIT"):
+        return os.environ["OLD_COMMIT"]
+    release = git("describe", "--tags", "--abbrev=0", "HEAD^")
+    if release:
+        return release[0]
+    first = git("log", "--diff-filter=A", "--format=%H", "--", "debian/changelog")
+    before = git("rev-parse", "--verify", "-q", first[-1] + "^") if first else []
+    return before[0] if before else None
+
+
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
     if not shutil.which("dh") or not shutil.which("dpkg-buildpackage"):
         pytest.skip("package tests: no debhelper here")
     directory = str(tmp_path_factory.mktemp("deb"))
     new = build(os.path.join(directory, "deb"))
-    commit = os.environ.get("OLD_COMMIT")
+    commit = commit_to_upgrade_from() if FULL or os.environ.get("OLD_COMMIT") else None
+    print(f"the older package: {commit or 'the same tree'}")
     return of_an_older_commit(commit, directory) if commit else older(new, directory), new
 
 
@@ -98,8 +133,18 @@ def processes(container, *words):
 
 
 def jobs(container):
-    done = container.run("callbackctl", "--json", "list", "--limit", "1000")
-    return {line.split('"id":"')[1].split('"')[0] for line in done.stdout.splitlines()}
+    """What is known of each job, by its id: fields that are the same in all versions."""
+    done = container.run("callbackctl", "--json", "list", "--limit", "100000")
+    fields = ("source", "status", "outcome", "received", "updated", "deliveries")
+    return {job["id"]: [job[f] for f in fields] for job in map(json.loads, done.stdout.splitlines())}
+
+
+def runs_that_ended(container):
+    """{id of its job: the run} of those that no upgrade changes."""
+    done = container.run("callbackctl", "--json", "runs", "--limit", "100000")
+    fields = ("run", "hook", "source", "state", "attempt", "started", "finished", "exit_status")
+    runs = [run for run in map(json.loads, done.stdout.splitlines()) if run["state"] in ("done", "dead")]
+    return {run["id"]: [run[f] for f in fields] for run in runs}
 
 
 def test_installed_it_waits_for_its_administrator(machine):
@@ -131,22 +176,44 @@ def test_enabled_and_started_by_its_first_callback(machine):
     assert "Subject: A callback came in" in explained
 
 
-def test_an_upgrade_keeps_configuration_and_state(machine):
+def test_an_upgrade_keeps_configuration_and_state(machine, tmp_path):
     assert send(machine, "slow", "long") == (200, "{}")
+    assert send(machine, "failing", "failed") == (200, "{}")
     wait_for("a long hook", lambda: processes(machine, SLEEPS))
-    before, version = jobs(machine), machine.run("dpkg-query", "-W", "-f", "${Version}", PACKAGE).stdout
+    wait_for("a dead run", lambda: "failed" in runs_that_ended(machine))
+    before, ended = jobs(machine), runs_that_ended(machine)
+    assert {"first", "failed"} <= set(ended)
+    version = machine.run("dpkg-query", "-W", "-f", "${Version}", PACKAGE).stdout
     pid = machine.show("callbackd.service", "MainPID")
     socket = machine.show("callbackd.socket", "InactiveExitTimestampMonotonic")
-    machine.run("dpkg", "-i", "/root/new.deb", timeout=90)
+    taken = tmp_path / "taken"
+    load = machine.in_network(sys.executable, os.path.join(TOP, "tests/service/load.py"), "8080",
+                              "/callback/flood", SECRET, "120", "3", "0.005", str(taken))
+    try:
+        time.sleep(0.3)
+        machine.run("dpkg", "-i", "/root/new.deb", timeout=90)
+        time.sleep(0.3)
+        load.terminate()
+        result = json.loads(load.communicate(timeout=30)[0])
+    finally:
+        load.kill()
+        load.communicate()
+    assert result["refused"] == result["broken"] == 0 and set(result["answers"]) == {"200"}, result
     assert machine.run("dpkg-query", "-W", "-f", "${Version}", PACKAGE).stdout != version
     assert machine.show("callbackd.service", "ActiveState") == "active"
     assert machine.show("callbackd.service", "MainPID") != pid, "it runs what was installed"
     assert machine.show("callbackd.socket", "InactiveExitTimestampMonotonic") == socket, "its socket stayed open"
     with open(machine.path("/etc/callbackd/callbackd.conf")) as f:
         assert f.read() == CONFIG
-    assert jobs(machine) == before
+    after = jobs(machine)
+    assert {id: after.get(id) for id in before} == before
+    assert len(taken.read_text().split()) > 20
+    assert set(taken.read_text().split()) <= set(after), "all that was answered 200"
+    ran = runs_that_ended(machine)
+    assert {id: ran.get(id) for id in ended} == ended
     assert send(machine, "demo", "second") == (200, "{}")
-    # The hook that was cut short goes on: its run was not forgotten.
+    # What was dead can be replayed; the hook that was cut short goes on: it was not forgotten.
+    machine.run("callbackctl", "replay", ended["failed"][0])
     wait_for("the long hook again", lambda: processes(machine, SLEEPS), 20)
 
 
@@ -160,8 +227,10 @@ def test_upgrades_do_not_start_what_is_stopped(machine):
 
 def test_removed_it_leaves_no_process_and_purged_no_state(machine):
     machine.write("/etc/callbackd/hooks/apart", "#!/bin/sh\nexit 0\n", 0o755)
-    machine.run("systemctl", "start", "callbackd-hook@apart.socket", "callbackd-hook@apart.service")
+    machine.run("systemctl", "enable", "--now", "callbackd-hook@apart.socket")
+    machine.run("systemctl", "start", "callbackd-hook@apart.service")
     wait_for("a hook's own service", lambda: processes(machine, "callbackctl serve"))
+    wait_for("a hook of the daemon's", lambda: processes(machine, SLEEPS), 20)
     machine.run("dpkg", "-r", PACKAGE, timeout=60)
     assert not processes(machine, PACKAGE, "callbackctl", SLEEPS)
     assert os.path.exists(machine.path("/var/lib/callbackd/callbackd.db")), "state outlives a removal"
@@ -169,12 +238,16 @@ def test_removed_it_leaves_no_process_and_purged_no_state(machine):
     # Installed again it goes on where it was.
     machine.run("dpkg", "-i", "/root/new.deb", timeout=60)
     machine.run("systemctl", "start", "callbackd.socket", "callbackd-control.socket", "callbackd.service")
-    assert {"first", "second"} <= jobs(machine)
+    assert {"first", "second"} <= set(jobs(machine))
     machine.run("dpkg", "-P", PACKAGE, timeout=60)
     for path in ("/var/lib/callbackd", "/var/lib/private/callbackd-hook", "/var/lib/callbackd-hook", "/run/callbackd", "/etc/callbackd/callbackd.conf"):
         assert not os.path.lexists(machine.path(path)), path
     assert os.path.exists(machine.path("/etc/callbackd/demo.secret")), "the administrator's own"
     assert not processes(machine, PACKAGE, SLEEPS)
+    links = [os.path.join(d, n) for d, dirs, names in os.walk(machine.path("/etc/systemd/system"))
+             for n in dirs + names if PACKAGE in n]
+    assert not links, "nothing is enabled that is gone"
+    assert machine.run("id", PACKAGE).returncode == 0, "the user stays"
     units = machine.run("systemctl", "list-units", "--all", "--no-legend", "callbackd*", check=False).stdout
     assert "running" not in units and "listening" not in units
 
