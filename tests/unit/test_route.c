@@ -19,6 +19,7 @@ static struct source sources[] = {
 	{.name = (char *)"deep", .path = (char *)"/h/deep", .verify = VERIFY_TOKEN},
 	{.name = (char *)"exact", .path = (char *)"/c/a/tok", .verify = VERIFY_HMAC},
 	{.name = (char *)"escaped", .path = (char *)"/x%2fy", .verify = VERIFY_TOKEN},
+	{.name = (char *)"long", .path = (char *)"/the/longest", .verify = VERIFY_TOKEN},
 };
 
 /* Complete, or as it is while it is made. */
@@ -67,6 +68,8 @@ static void test_find(void **state)
 		{"/x%2Fy", NULL, NULL},
 		{"/x/y", NULL, NULL},
 		{"/x%2fy/%41", "escaped", "%41"},
+		{"/the/longest/t", "long", "t"},
+		{"/the/longest/tok/en", "long", "tok/en"},
 	};
 	struct source *order[ARRAY_SIZE(sources)];
 	struct config c = {.sources = order, .n_sources = ARRAY_SIZE(sources)};
