@@ -63,7 +63,7 @@ SRC    := $(foreach f,$(FLOORS),$(wildcard src/$(f)/*.c))
 OBJ    := $(SRC:%.c=$(B)/%.o) $(if $(LLHTTP),$(addprefix $(B)/llhttp/,llhttp.o api.o http.o))
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+BENCH  := $(B)/bench/load $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 PYTESTS = $(wildcard tests/storage-service tests/daemon tests/service)
 
 all: $(B)/callbackd $(B)/callbackctl
@@ -125,6 +125,11 @@ fuzz:
 		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzz-run
 fuzz-run: $(FUZZ)
 	@$(RUNENV) sh tests/fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
+
+# The load is a client: nothing of ours is in it.
+$(B)/bench/load: $(wildcard tests/bench/load/*.c) $(wildcard tests/bench/load/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) -lssl -lcrypto
 
 $(B)/bench/%: tests/bench/%.c $(B)/libcallbackd.a
 	@mkdir -p $(@D)

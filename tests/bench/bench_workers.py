@@ -48,10 +48,12 @@ HOOKS = {
 
 def load(port, path="/callback/bench"):
     out = subprocess.run(
-        [build_directory() / "bench/load", str(port), path, SECRET, str(CONNECTIONS), str(SECONDS)],
+        [build_directory() / "bench/load", "--port", str(port), "--path", path, "--secret", SECRET, "--warm", "0",
+         "--connections", str(CONNECTIONS), "--seconds", str(SECONDS)],
         capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
-    return float(out[0]), int(float(out[4]))
+    ).stdout  # fmt: skip
+    figures = json.loads(out)
+    return figures["rate"], figures["failed"]
 
 
 def ours(hook, backlog=False):
