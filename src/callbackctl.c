@@ -13,14 +13,6 @@
 
 #define SOCKET_DEFAULT "/run/callbackd/control.sock"
 
-static int not_yet(struct ctl *ctl, const struct ctl_args *args)
-{
-	(void)ctl;
-	(void)args;
-	ctl_complain("not supported yet");
-	return CTL_USAGE;
-}
-
 static const struct ctl_command commands[] = {
 	{"status", "", "how the daemon is", 0, 0, cmd_status, NULL},
 	{"list", "", "jobs, the last updated first", 0, 0, cmd_list, cmd_list_options},
@@ -48,7 +40,8 @@ static const struct ctl_command commands[] = {
 	{"reload", "", "read the configuration anew", 0, 0, cmd_reload, NULL},
 	{"serve", "COMMAND...", "run a command for what Mode=socket sends", 1, -1,
 		cmd_serve, cmd_serve_options},
-	{"doctor", "", "look for trouble", 0, 0, not_yet, NULL},
+	{"doctor", "", "look for trouble, from within the service", 0, 0, cmd_doctor,
+		NULL},
 	{"backup", "FILE", "copy the store", 1, 1, cmd_backup, NULL},
 	{"restore", "FILE", "put a copy back, without the daemon", 1, 1, cmd_restore,
 		cmd_restore_options},
@@ -72,9 +65,8 @@ static void print_help(void)
 {
 	printf("callbackctl [-s SOCKET] [--json] COMMAND ...\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-8s %-10s  %s%s\n", commands[i].name, commands[i].operands,
-			commands[i].help,
-			commands[i].run == not_yet ? " (not supported yet)" : "");
+		printf("  %-8s %-10s  %s\n", commands[i].name, commands[i].operands,
+			commands[i].help);
 	printf("\n  -s, --socket SOCKET  the control socket ($CALLBACKD_SOCKET, else "
 	       "%s)\n"
 	       "      --json           one JSON object a line\n"

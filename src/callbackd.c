@@ -17,6 +17,7 @@
 #include "flow/keyring.h"
 #include "flow/once.h"
 #include "flow/process.h"
+#include "flow/tally.h"
 #include "flow/upload.h"
 #include "io/conffile.h"
 #include "io/log.h"
@@ -158,6 +159,14 @@ static void stop_part(void *arg)
 		event_base_loopbreak(d->flow.base);
 }
 
+static void on_hooks_ended(void *arg)
+{
+	struct daemon *d = arg;
+
+	listeners_drain_rest(&d->listeners);
+	stop_part(d);
+}
+
 static void stop(struct daemon *d)
 {
 	struct timeval limit = {0};
@@ -172,7 +181,7 @@ static void stop(struct daemon *d)
 	control_stop(d->control);
 	dropin_stop(d->dropin);
 	listeners_drain(&d->listeners, stop_part, d);
-	dispatch_stop(d->flow.dispatch, timeout_usec, stop_part, d);
+	dispatch_stop(d->flow.dispatch, timeout_usec, on_hooks_ended, d);
 	stop_part(d);
 	/* Whatever hangs, a stop comes to its end; the store makes the rest safe. */
 	limit.tv_sec = (time_t)((timeout_usec + STOP_GRACE_USEC) / USEC_PER_SEC);
@@ -236,6 +245,14 @@ static json_t *describe_listeners(void *arg)
 	return listeners_json(&d->listeners);
 }
 
+static struct control_doors describe_doors(void *arg)
+{
+	const struct daemon *d = arg;
+	return (struct control_doors){
+		.connections = http_server_connections(d->listeners.public),
+		.certificate_expires_usec = d->listeners.certificate_expires_usec};
+}
+
 /* ---- Starting ---- */
 
 /* Many connections want many descriptors; hooks get the old limit back. */
@@ -295,6 +312,7 @@ static int open_doors(struct daemon *d)
 	const struct control_hooks hooks = {.reload = reload,
 		.own_url = own_url,
 		.listeners = describe_listeners,
+		.doors = describe_doors,
 		.arg = d};
 	CLEANUP(freep) char *error = NULL;
 
@@ -400,6 +418,8 @@ static void leave(struct daemon *d)
 	ask_free(flow->ask);
 	upload_end(flow);
 	once_free(flow->warned);
+	tally_free(flow->tally);
+	free(flow->reload.problem);
 	free(flow->state_directory);
 	free_event(d->on_term);
 	free_event(d->on_int);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that what the build, the tests or the lint need is there: deps.sh build test
-# full lint (full: the servers and scanners that only FULL=1 must have). Says and does
+# full lint deb (full: the servers and scanners that only FULL=1 must have). Says and does
 # nothing when it is. On Debian it installs what is missing; elsewhere it says what to
 # install.
 set -eu
@@ -8,9 +8,10 @@ set -eu
 build='gcc make pkg-config libevent-dev libssl-dev libjansson-dev libsystemd-dev
 	libsqlite3-dev libcurl4-openssl-dev'
 test='libcmocka-dev python3 python3-pytest python3-requests curl openssl strace procps util-linux
-	systemd-container mmdebstrap'
+	systemd-container mmdebstrap debhelper dpkg-dev'
 full='nginx-light haproxy caddy testssl.sh slowhttptest'
 lint='clang-format clang-tidy mandoc shellcheck systemd'
+deb='debhelper dpkg-dev lintian'
 
 packages=
 for set in "$@"; do
@@ -19,6 +20,7 @@ for set in "$@"; do
 	test) packages="$packages $test" ;;
 	full) packages="$packages $full" ;;
 	lint) packages="$packages $lint" ;;
+	deb) packages="$packages $deb" ;;
 	*) echo "deps.sh: no such set: $set" >&2 && exit 64 ;;
 	esac
 done

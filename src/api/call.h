@@ -148,6 +148,7 @@ void control_letters_replay(struct call *c);
 void control_letters_discard(struct call *c);
 void control_watch_get(struct call *c);
 void control_backup_get(struct call *c);
+void control_doctor_get(struct call *c);
 void control_misc_status(struct call *c);
 void control_misc_reload(struct call *c);
 void control_misc_test(struct call *c);

@@ -31,6 +31,7 @@ static const struct route routes[] = {
 	{"POST", "/v1/sources/*/verify", control_misc_verify},
 	{"POST", "/v1/reload", control_misc_reload},
 	{"GET", "/v1/backup", control_backup_get},
+	{"GET", "/v1/doctor", control_doctor_get},
 	{"GET", "/metrics", control_misc_metrics},
 };
 
@@ -159,6 +160,11 @@ const struct http_handler control_handler = {
 	.on_refused = on_refused,
 	.on_end = on_end,
 };
+
+struct control_doors control_doors(const struct control_hooks *hooks)
+{
+	return hooks->doors ? hooks->doors(hooks->arg) : (struct control_doors){0};
+}
 
 int control_new(
 	struct control **ret, struct flow *flow, const struct control_hooks *hooks)

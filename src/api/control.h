@@ -12,6 +12,11 @@
 
 struct control;
 
+struct control_doors { /* of the public listeners */
+	unsigned connections;
+	int64_t certificate_expires_usec; /* wall clock; 0 = no TLS */
+};
+
 struct control_hooks { /* what only the program itself can do */
 	/* Loads the configuration anew. 0 swapped; 1 refused: *ret_problems (owned) is
 	 * one a line. */
@@ -22,11 +27,14 @@ struct control_hooks { /* what only the program itself can do */
 	char *(*own_url)(void *arg, char **ret_unix);
 	/* What is listened on, for status: an array, owned by the caller. */
 	json_t *(*listeners)(void *arg);
+	/* May be NULL, as both above. */
+	struct control_doors (*doors)(void *arg);
 	void *arg;
 };
 
 int control_new(struct control **ret, struct flow *flow,
 	const struct control_hooks *hooks) MUST_CHECK;
+struct control_doors control_doors(const struct control_hooks *hooks);
 /* The daemon stops: takes nothing new, and answers 503 to all that the store does not work
  * for at the moment: long polls, uploads, tests; watches end. */
 void control_stop(struct control *c);

@@ -1,96 +1,234 @@
 /*
- * GET /metrics in the text form of OpenMetrics 1.0: base units, counters end in _total,
- * one # EOF at the end.
+ * GET /metrics: what is counted, as OpenMetrics. Only what is in memory: no question to the store,
+ * whatever its size, and an answer while its disk hangs. Labels are sources and hooks of the
+ * configuration, and words of our own; a family that would have no sample is left out.
  */
 #include "api/call.h"
+#include "api/openmetrics.h"
 #include "base/clock.h"
-#include "base/text.h"
 #include "flow/ask.h"
 #include "flow/dispatch.h"
 #include "flow/feed.h"
+#include "flow/tally.h"
 #include "io/log.h"
 
-static void gauge(struct text *t, const char *name, const char *help, uint64_t value)
+#include <stdio.h>
+
+/* ---- The daemon ---- */
+
+static void add_daemon(struct metrics *m, const struct flow *f)
 {
-	text_addf(t,
-		"# TYPE callbackd_%s gauge\n# HELP callbackd_%s %s\ncallbackd_%s %llu\n",
-		name, name, help, name, (unsigned long long)value);
+	const struct log_problem error = log_last_problem();
+
+	metrics_family(m, METRICS_INFO, "build", "The program.");
+	metrics_sample(m, 1, "version", VERSION, NULL);
+	metrics_family(m, METRICS_GAUGE, "start_time_seconds",
+		"When the daemon started, Unix time.");
+	metrics_seconds(m, f->started_usec, NULL, NULL);
+	metrics_gauge(m, "config_last_reload_successful", !f->reload.refused_usec,
+		"0 while the last reload was refused and an older configuration is at "
+		"work.");
+	metrics_family(m, METRICS_GAUGE, "config_loaded_timestamp_seconds",
+		"When the configuration at work was read, Unix time.");
+	metrics_seconds(m, f->reload.loaded_usec, NULL, NULL);
+	metrics_family(m, METRICS_GAUGE, "last_error_timestamp_seconds",
+		"When something was last logged at error or above, Unix time; 0 = "
+		"never.");
+	metrics_seconds(m, error.time_usec, NULL, NULL);
+	metrics_counter(m, "log_dropped", log_dropped(), "Log records dropped.");
+	metrics_gauge(m, "control_waits", feed_waiting(f->feed),
+		"Long polls and watchers on the control socket.");
 }
 
-static void counter_begin(struct text *t, const char *name, const char *help)
+static void add_doors(struct metrics *m, const struct control_doors *doors)
 {
-	text_addf(t, "# TYPE callbackd_%s counter\n# HELP callbackd_%s %s\n", name, name,
-		help);
+	metrics_gauge(m, "connections", doors->connections,
+		"Connections open at the public listeners.");
+	if (!doors->certificate_expires_usec)
+		return;
+	metrics_family(m, METRICS_GAUGE, "certificate_expiry_timestamp_seconds",
+		"When the certificate of ListenTLS= ends, Unix time.");
+	metrics_seconds(m, doors->certificate_expires_usec, NULL, NULL);
 }
 
-static void counter(struct text *t, const char *name, const char *help, uint64_t value)
+/* ---- Callbacks ---- */
+
+static void add_refusals(struct metrics *m, const struct tally *t)
 {
-	counter_begin(t, name, help);
-	text_addf(t, "callbackd_%s_total %llu\n", name, (unsigned long long)value);
+	metrics_family(m, METRICS_COUNTER, "requests_refused",
+		"Requests that were no callback of any source, by answer; closed: "
+		"without one.");
+	for (size_t i = 0; i < TALLY_REFUSALS; i++) {
+		char code[12];
+		snprintf(code, sizeof(code), "%d", tally_refusal_status(i));
+		metrics_sample(m, t->refusals[i], "code",
+			tally_refusal_status(i) ? code : "closed", NULL);
+	}
 }
 
-static void sample(struct text *t, const char *name, const char *label, const char *value,
-	uint64_t n)
+static void add_callbacks(struct metrics *m, const struct flow *f)
 {
-	text_addf(t, "callbackd_%s{%s=\"%s\"} %llu\n", name, label, value,
-		(unsigned long long)n);
+	const struct config *c = f->config;
+
+	add_refusals(m, f->tally);
+	metrics_family(m, METRICS_HISTOGRAM, "answer_duration_seconds",
+		"From a callback's whole head to its answer.");
+	metrics_histogram(m, &f->tally->answers, &histogram_quick, NULL, NULL);
+	if (!c->n_sources)
+		return;
+	metrics_family(m, METRICS_COUNTER, "callbacks",
+		"Callbacks of a source, by what became of them.");
+	for (size_t i = 0; i < c->n_sources; i++) {
+		const char *name = c->sources[i]->name;
+		const struct tally_source *s = tally_source(f->tally, name);
+		metrics_sample(
+			m, s->accepted, "source", name, "result", "accepted", NULL);
+		metrics_sample(
+			m, s->repeated, "source", name, "result", "repeated", NULL);
+		metrics_sample(
+			m, s->unverified, "source", name, "result", "unverified", NULL);
+		metrics_sample(
+			m, s->unavailable, "source", name, "result", "unavailable", NULL);
+	}
+	metrics_family(m, METRICS_COUNTER, "callbacks_unreadable",
+		"Accepted or repeated ones that no id or status can be read from.");
+	for (size_t i = 0; i < c->n_sources; i++)
+		metrics_sample(m, tally_source(f->tally, c->sources[i]->name)->unreadable,
+			"source", c->sources[i]->name, NULL);
+	metrics_family(m, METRICS_COUNTER, "jobs_moved",
+		"Jobs that came to an outcome, by what a callback or the source said.");
+	for (size_t i = 0; i < c->n_sources; i++)
+		for (int o = OUTCOME_PENDING; o < OUTCOME_MAX; o++)
+			metrics_sample(m,
+				tally_source(f->tally, c->sources[i]->name)->outcomes[o],
+				"source", c->sources[i]->name, "outcome",
+				outcome_name((enum outcome)o), NULL);
 }
 
-static void add_callbacks(struct text *t, const struct flow_counters *k)
-{
-	const char *const name = "callbacks_total";
+/* ---- Hooks ---- */
 
-	counter_begin(t, "callbacks", "Requests of senders, by what became of them.");
-	sample(t, name, "result", "accepted", k->accepted - k->repeated);
-	sample(t, name, "result", "repeated", k->repeated);
-	sample(t, name, "result", "refused", k->refused);
-	sample(t, name, "result", "unverified", k->unverified);
-	sample(t, name, "result", "unavailable", k->unavailable);
-	counter(t, "callbacks_unreadable",
-		"Accepted or repeated ones that no id or status can be read from.",
-		k->unreadable);
+enum hook_value {
+	STARTED,
+	FAILED,
+	TIMED_OUT,
+	DONE,
+	DIED,
+	RUNNING,
+	PAUSED,
+	SLOWED,
+};
+
+static uint64_t value_of(const struct flow *f, const char *hook, enum hook_value what)
+{
+	const struct tally_hook *t = tally_hook(f->tally, hook);
+	struct dispatch_look look = dispatch_look(f->dispatch, hook);
+
+	switch (what) {
+	case STARTED: return t->started;
+	case FAILED: return t->failed;
+	case TIMED_OUT: return t->timed_out;
+	case DONE: return t->done;
+	case DIED: return t->died;
+	case RUNNING: return look.running;
+	case PAUSED: return look.paused;
+	case SLOWED: return look.window != 0;
+	}
+	return 0;
 }
 
-static void add_runs(struct text *t, const struct store_counts *n, const struct flow *f)
+static void add_each_hook(struct metrics *m, const struct flow *f)
 {
-	const struct flow_counters *k = &f->counters;
+	static const struct {
+		enum hook_value value;
+		enum metrics_kind kind;
+		const char *name, *help;
+	} families[] = {
+		{STARTED, METRICS_COUNTER, "attempts_started", "Attempts begun."},
+		{FAILED, METRICS_COUNTER, "attempts_failed", "Attempts that failed."},
+		{TIMED_OUT, METRICS_COUNTER, "attempts_timed_out",
+			"Attempts ended by Timeout=."},
+		{DONE, METRICS_COUNTER, "runs_done", "Runs that succeeded."},
+		{DIED, METRICS_COUNTER, "runs_died",
+			"Runs that failed for good. How many are dead now is "
+			"callbackd_runs."},
+		{RUNNING, METRICS_GAUGE, "hook_running", "Runs at work now."},
+		{PAUSED, METRICS_GAUGE, "hook_paused", "1 while the hook is paused."},
+		{SLOWED, METRICS_GAUGE, "hook_slowed",
+			"1 while the hook is slowed because it fails."},
+	};
 
-	text_adds(t,
-		"# TYPE callbackd_runs gauge\n# HELP callbackd_runs Runs of hooks, by "
-		"state.\n");
-	sample(t, "runs", "state", "waiting", n->waiting);
-	sample(t, "runs", "state", "running", n->running);
-	sample(t, "runs", "state", "dead", n->dead);
-	counter(t, "runs_done", "Runs that succeeded.", n->done);
-	counter(t, "attempts_started", "Processes of hooks started.", k->runs_started);
-	counter(t, "attempts_failed", "Attempts that failed.", k->runs_failed);
-	counter(t, "attempts_timed_out", "Attempts ended by Timeout=.",
-		k->runs_timed_out);
-	gauge(t, "run_slots", "MaxConcurrent= of the daemon.", f->config->max_concurrent);
-	gauge(t, "run_slots_used", "Slots taken now.", dispatch_slots_used(f->dispatch));
+	for (size_t k = 0; k < ARRAY_SIZE(families); k++) {
+		metrics_family(m, families[k].kind, families[k].name, families[k].help);
+		for (size_t i = 0; i < f->config->n_hooks; i++) {
+			const char *name = f->config->hooks[i]->name;
+			metrics_sample(m, value_of(f, name, families[k].value), "hook",
+				name, NULL);
+		}
+	}
 }
 
-static void add_store(struct text *t, const struct store_counts *n, const struct flow *f)
+static void add_hooks(struct metrics *m, const struct flow *f)
 {
-	gauge(t, "jobs", "Jobs in the store.", n->jobs);
-	gauge(t, "jobs_asked_for", "Jobs that their source is to be asked for.",
-		n->asking);
-	gauge(t, "jobs_pending", "Jobs without a terminal outcome.", n->pending);
-	gauge(t, "store_healthy", "1 while the store can commit.",
-		store_healthy(f->store));
-	gauge(t, "store_queue", "Operations that wait for the writer.", n->queue);
-	text_adds(t, "# TYPE callbackd_store_size_bytes gauge\n"
-		     "# UNIT callbackd_store_size_bytes bytes\n"
-		     "# HELP callbackd_store_size_bytes Size of the store's files.\n");
-	text_addf(t, "callbackd_store_size_bytes %llu\n", (unsigned long long)n->bytes);
-	counter(t, "store_commits", "Transactions committed.", n->commits);
+	const struct config *c = f->config;
+	int64_t now = clock_steady_usec();
+
+	metrics_family(m, METRICS_HISTOGRAM, "hook_start_delay_seconds",
+		"From a callback to the first start of its hook.");
+	metrics_histogram(m, &f->tally->delays, &histogram_slow, NULL, NULL);
+	if (!c->n_hooks)
+		return;
+	add_each_hook(m, f);
+	metrics_family(m, METRICS_GAUGE, "hook_overdue_seconds",
+		"For how long the oldest waiting run of the hook has been due.");
+	for (size_t i = 0; i < c->n_hooks; i++) {
+		const char *name = c->hooks[i]->name;
+		int64_t due = dispatch_look(f->dispatch, name).oldest_due_usec;
+		metrics_seconds(m, due ? now - due : 0, "hook", name);
+	}
+	metrics_family(m, METRICS_HISTOGRAM, "hook_duration_seconds",
+		"From an attempt's start to its end.");
+	for (size_t i = 0; i < c->n_hooks; i++)
+		metrics_histogram(m, &tally_hook(f->tally, c->hooks[i]->name)->duration,
+			&histogram_slow, "hook", c->hooks[i]->name);
 }
+
+/* ---- The store ---- */
+
+static void add_store(struct metrics *m, const struct flow *f)
+{
+	const struct store_counts n = store_counts(f->store);
+	const struct histogram commits = store_commit_times(f->store);
+
+	metrics_family(m, METRICS_GAUGE, "runs", "Runs of hooks, by state.");
+	metrics_sample(m, n.waiting, "state", "waiting", NULL);
+	metrics_sample(m, n.running, "state", "running", NULL);
+	metrics_sample(m, n.dead, "state", "dead", NULL);
+	metrics_gauge(m, "run_slots", f->config->max_concurrent,
+		"MaxConcurrent= of the daemon.");
+	metrics_gauge(m, "run_slots_used", dispatch_slots_used(f->dispatch),
+		"Slots taken now.");
+	metrics_gauge(m, "jobs", n.jobs, "Jobs in the store.");
+	metrics_gauge(m, "jobs_pending", n.pending, "Jobs without a terminal outcome.");
+	metrics_gauge(m, "jobs_asked_for", n.asking,
+		"Jobs that their source is to be asked for.");
+	metrics_gauge(m, "store_healthy", store_healthy(f->store),
+		"1 while the store can commit.");
+	metrics_gauge(m, "store_queue", n.queue,
+		"Operations that wait for the store's writer.");
+	metrics_family(
+		m, METRICS_GAUGE, "store_size_bytes", "Size of the store's files.");
+	metrics_sample(m, n.bytes, NULL);
+	metrics_family(m, METRICS_HISTOGRAM, "store_commit_duration_seconds",
+		"Commits that wrote something, until they were on disk.");
+	metrics_histogram(m, &commits, &histogram_quick, NULL, NULL);
+}
+
+/* ---- Questions to sources ---- */
 
 enum asked { ASKED, ASK_FAILED, ASK_OVERDUE };
 
 /* A sample of each source that can be asked. */
-static void add_asked(
-	struct text *t, const struct flow *f, const char *name, enum asked what)
+static void add_asked(struct metrics *m, const struct flow *f, enum asked what)
 {
 	const struct config *c = f->config;
 	int64_t now = clock_steady_usec();
@@ -101,63 +239,51 @@ static void add_asked(
 		if (!source_answers(c->sources[i]))
 			continue;
 		ask_look(f->ask, source, &state);
-		bool overdue = state.next_usec && state.next_usec < now;
-		const uint64_t values[] = {
-			[ASKED] = state.asked,
-			[ASK_FAILED] = state.failed,
-			[ASK_OVERDUE] = overdue ? (uint64_t)(now - state.next_usec) /
-							  USEC_PER_SEC
-						: 0,
-		};
-		sample(t, name, "source", source, values[what]);
+		if (what == ASK_OVERDUE)
+			metrics_seconds(m, state.next_usec ? now - state.next_usec : 0,
+				"source", source);
+		else
+			metrics_sample(m, what == ASKED ? state.asked : state.failed,
+				"source", source, NULL);
 	}
 }
 
-static void add_questions(struct text *t, const struct flow *f)
+static void add_questions(struct metrics *m, const struct flow *f)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < f->config->n_sources; i++)
 		any = any || source_answers(f->config->sources[i]);
-	if (!any) /* a family has samples */
+	if (!any)
 		return;
-	counter_begin(t, "questions", "Questions put at StatusURL.");
-	add_asked(t, f, "questions_total", ASKED);
-	counter_begin(t, "questions_failed", "Those that told nothing of the job.");
-	add_asked(t, f, "questions_failed_total", ASK_FAILED);
-	text_adds(t, "# TYPE callbackd_questions_overdue_seconds gauge\n"
-		     "# UNIT callbackd_questions_overdue_seconds seconds\n"
-		     "# HELP callbackd_questions_overdue_seconds For how long the first "
-		     "in line has been due.\n");
-	add_asked(t, f, "questions_overdue_seconds", ASK_OVERDUE);
+	metrics_family(m, METRICS_COUNTER, "questions", "Questions put at StatusURL.");
+	add_asked(m, f, ASKED);
+	metrics_family(m, METRICS_COUNTER, "questions_failed",
+		"Those that told nothing of the job.");
+	add_asked(m, f, ASK_FAILED);
+	metrics_family(m, METRICS_GAUGE, "questions_overdue_seconds",
+		"For how long the first in line has been due.");
+	add_asked(m, f, ASK_OVERDUE);
 }
 
 void control_misc_metrics(struct call *c)
 {
 	const struct flow *f = c->flow;
-	const struct store_counts n = store_counts(f->store);
-	struct text t = TEXT_EMPTY;
+	struct control_doors doors = control_doors(&c->control->hooks);
+	struct metrics m = {.text = TEXT_EMPTY};
 
-	text_adds(&t, "# TYPE callbackd_build info\n# HELP callbackd_build The program.\n"
-		      "callbackd_build_info{version=\"" VERSION "\"} 1\n");
-	text_adds(&t, "# TYPE callbackd_start_time_seconds gauge\n"
-		      "# UNIT callbackd_start_time_seconds seconds\n"
-		      "# HELP callbackd_start_time_seconds When the daemon started.\n");
-	text_addf(&t, "callbackd_start_time_seconds %lld.%06lld\n",
-		(long long)f->started_usec / 1000000,
-		(long long)f->started_usec % 1000000);
-	add_callbacks(&t, &f->counters);
-	add_runs(&t, &n, f);
-	add_store(&t, &n, f);
-	add_questions(&t, f);
-	gauge(&t, "control_waits", "Long polls and watchers.", feed_waiting(f->feed));
-	counter(&t, "log_dropped", "Log records dropped.", log_dropped());
-	text_adds(&t, "# EOF\n");
-	if (t.failed)
+	add_daemon(&m, f);
+	add_doors(&m, &doors);
+	add_callbacks(&m, f);
+	add_hooks(&m, f);
+	add_store(&m, f);
+	add_questions(&m, f);
+	metrics_end(&m);
+	if (m.text.failed)
 		call_error(c, 503, "out of memory");
 	else
 		call_text(c, 200,
 			"application/openmetrics-text; version=1.0.0; charset=utf-8",
-			text_bytes(&t));
-	text_fini(&t);
+			text_bytes(&m.text));
+	text_fini(&m.text);
 }

@@ -291,6 +291,15 @@ int listeners_reconfigure(struct listeners *l, const struct config *old,
 	return r;
 }
 
+static bool public_is_inherited(const struct listeners *l)
+{
+	for (size_t i = 0; i < l->size; i++)
+		if ((l->list[i].kind == DOOR_PUBLIC || l->list[i].kind == DOOR_TLS) &&
+			!l->list[i].inherited)
+			return false;
+	return true;
+}
+
 static void on_one_drained(void *arg)
 {
 	struct listeners *l = arg;
@@ -304,8 +313,17 @@ void listeners_drain(struct listeners *l, void (*on_drained)(void *arg), void *a
 	l->on_drained = on_drained;
 	l->drained_arg = arg;
 	l->undrained = 2;
-	http_server_drain(l->public, on_one_drained, l);
+	l->public_stays = public_is_inherited(l);
+	if (!l->public_stays)
+		http_server_drain(l->public, on_one_drained, l);
 	http_server_drain(l->status, on_one_drained, l);
+}
+
+void listeners_drain_rest(struct listeners *l)
+{
+	if (l->public_stays)
+		http_server_drain(l->public, on_one_drained, l);
+	l->public_stays = false;
 }
 
 void listeners_drain_control(

@@ -21,6 +21,7 @@ struct listeners {
 	int64_t certificate_expires_usec; /* 0 = no TLS */
 	/* Of listeners_drain(). */
 	unsigned undrained;
+	bool public_stays;
 	void (*on_drained)(void *arg);
 	void *drained_arg;
 };
@@ -38,8 +39,13 @@ int listeners_open(struct listeners *l, struct flow *flow, struct control *contr
  */
 int listeners_reconfigure(struct listeners *l, const struct config *old,
 	const struct config *c, char **ret_warning, char **ret_error) MUST_CHECK;
-/* Public and status: no new connections, requests in flight are answered, then on_drained. */
+/*
+ * Public and status: no new connections, requests in flight are answered, then on_drained.
+ * Public ones that were all handed over stay open until listeners_drain_rest(): what waits in
+ * them is the next start's, which hooks that run keep away.
+ */
 void listeners_drain(struct listeners *l, void (*on_drained)(void *arg), void *arg);
+void listeners_drain_rest(struct listeners *l); /* no hook runs any more */
 /* The same for the control socket, when nobody is to be told 503 there any more. */
 void listeners_drain_control(
 	struct listeners *l, void (*on_drained)(void *arg), void *arg);

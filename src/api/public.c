@@ -3,6 +3,7 @@
 
 #include "api/health.h"
 #include "flow/intake.h"
+#include "flow/tally.h"
 #include "io/log.h"
 
 static void reply_error(struct http_request *r, int status)
@@ -24,6 +25,7 @@ static void log_refused(struct flow *flow, struct http_request *r, int status)
 	/* The path is left out of 401s: what follows the source's path may be a token. */
 	if (status == 404 || status == 405) {
 		flow->counters.refused++;
+		tally_refused(flow->tally, status);
 		log_event(LOG_REFUSED, &(struct log_fields){.remote = peer},
 			"Answered %d to a %s", status, log_escape(m->method));
 	}
@@ -38,7 +40,8 @@ static void on_head(void *arg, struct http_request *r)
 		health_reply(flow, r);
 		return;
 	}
-	int status = flow->stopping ? 503 : intake_begin(flow, http_message(r), &in);
+	/* Also of a daemon that stops: until the last door is shut the store commits. */
+	int status = intake_begin(flow, http_message(r), &in);
 	if (status == 0) {
 		http_set_data(r, in);
 		return;
@@ -74,6 +77,7 @@ static void on_refused(void *arg, struct bytes peer, int status, const char *rea
 		return;
 	}
 	flow->counters.refused++;
+	tally_refused(flow->tally, status);
 	if (status)
 		log_event(LOG_REFUSED, &(struct log_fields){.remote = remote},
 			"Answered %d: %s", status, reason);

@@ -20,12 +20,12 @@ char *pulse_text(const struct flow *flow)
 {
 	struct store_counts c = store_counts(flow->store);
 
-	return text_format(
-		"%llu callbacks, %llu jobs open, %llu runs waiting, %u running, "
-		"%llu dead%s",
+	return text_format("%llu callbacks, %llu jobs open, %llu to be asked for, "
+			   "%llu runs waiting, %u running, %llu dead%s",
 		(unsigned long long)flow->counters.accepted,
-		(unsigned long long)c.pending, (unsigned long long)c.waiting,
-		dispatch_running(flow->dispatch), (unsigned long long)c.dead,
+		(unsigned long long)c.pending, (unsigned long long)c.asking,
+		(unsigned long long)c.waiting, dispatch_running(flow->dispatch),
+		(unsigned long long)c.dead,
 		store_healthy(flow->store) ? "" : "; THE STORE CANNOT COMMIT");
 }
 

@@ -1,6 +1,7 @@
 /* Reload; see reload.h. */
 #include "api/reload.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "flow/ask.h"
 #include "flow/dispatch.h"
@@ -23,6 +24,15 @@ static void swap_config(struct flow *flow, struct config *config)
 	ask_refresh(flow->ask);
 	keyring_refresh(flow->keyring);
 	config_unref(old);
+	free(flow->reload.problem);
+	flow->reload = (struct flow_reload){.loaded_usec = clock_wall_usec()};
+}
+
+static void note_refusal(struct flow *flow, const char *problems)
+{
+	free(flow->reload.problem);
+	flow->reload.refused_usec = clock_wall_usec();
+	flow->reload.problem = problems ? bytes_dup(bytes_of(problems)) : NULL;
 }
 
 void reload_log_report(const struct config_report *report)
@@ -69,6 +79,7 @@ int reload_config(struct flow *flow, struct listeners *listeners, char **ret_pro
 		*ret_problems = join_errors(&report, error   ? error
 						     : r < 0 ? strerrordesc_np(-r)
 							     : NULL);
+		note_refusal(flow, *ret_problems);
 		log_event(LOG_RELOAD_FAILED, NULL,
 			"Configuration not reloaded, the old one stays at work%s%s",
 			error ? ": " : "", error ? error : "");

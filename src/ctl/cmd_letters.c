@@ -24,16 +24,16 @@ enum {
 	LETTERS_REPLAYED,
 	LETTERS_REASON,
 };
-#define FILTER_OPTIONS(state_help)                                               \
-	{"all", NULL, "all that are dead"}, {"state", "STATE", (state_help)},    \
-		{"hook", "HOOK", "only of this hook"},                           \
-		{"source", "SOURCE", "only of this source"},                     \
-		{"since", "TIME",                                                \
-			"ended since then: RFC 3339, or a span such as 1h ago"}, \
-		{"until", "TIME", "ended before then"},                          \
-		{"limit", "N", "at most so many, the oldest first"},             \
-	{                                                                        \
-		"dry-run", NULL, "only say how many there are"                   \
+#define FILTER_OPTIONS(state_help)                                                  \
+	{"all", NULL, "all that are dead"}, {"state", "STATE", (state_help)},       \
+		{"hook", "HOOK", "only of this hook"},                              \
+		{"source", "SOURCE", "only of this source"},                        \
+		{"since", "TIME",                                                   \
+			"ended since then: RFC 3339, or how long ago, such as 1h"}, \
+		{"until", "TIME", "ended before then"},                             \
+		{"limit", "N", "at most so many, the oldest first"},                \
+	{                                                                           \
+		"dry-run", NULL, "only say how many there are"                      \
 	}
 const struct ctl_option cmd_replay_options[] = {
 	FILTER_OPTIONS("dead (the default) or done"),

@@ -11,7 +11,7 @@ enum { LIST_SOURCE, LIST_OUTCOME, LIST_SINCE, LIST_EXPECTED, LIST_LIMIT };
 const struct ctl_option cmd_list_options[] = {
 	{"source", "SOURCE", "only jobs of this source"},
 	{"outcome", "OUTCOME", "pending, success, error, canceled, lost or unreadable"},
-	{"since", "TIME", "updated since then: RFC 3339, or a span such as 1h ago"},
+	{"since", "TIME", "updated since then: RFC 3339, or how long ago, such as 1h"},
 	{"expected", NULL, "only what is expected and not over, with how long it is"},
 	{"limit", "N", "at most so many (100)"},
 	{0},
@@ -32,7 +32,7 @@ const struct ctl_option cmd_runs_options[] = {
 	{"state", "STATE", "waiting, running, done or dead"},
 	{"hook", "HOOK", "only runs of this hook"},
 	{"source", "SOURCE", "only runs for jobs of this source"},
-	{"since", "TIME", "by the column TIME: RFC 3339, or a span such as 1h ago"},
+	{"since", "TIME", "by the column TIME: RFC 3339, or how long ago, such as 1h"},
 	{"until", "TIME", "before then"},
 	{"replayed", "YES|NO", "only those that were replayed, or were not"},
 	{"limit", "N", "at most so many (100)"},

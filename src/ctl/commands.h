@@ -44,6 +44,7 @@ int cmd_resume(struct ctl *ctl, const struct ctl_args *args);
 int cmd_serve(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_serve_options[];
 
+int cmd_doctor(struct ctl *ctl, const struct ctl_args *args);
 int cmd_backup(struct ctl *ctl, const struct ctl_args *args);
 int cmd_restore(struct ctl *ctl, const struct ctl_args *args);
 extern const struct ctl_option cmd_restore_options[];

@@ -44,7 +44,8 @@ static size_t width_of(const char *text)
 	return width;
 }
 
-static void add(struct table *t, const char *text, const char *color)
+/* `clean`: a line of the daemon's own, whose words from outside are escaped already. */
+static void add(struct table *t, const char *text, const char *color, bool clean)
 {
 	struct text escaped = TEXT_EMPTY;
 	struct table_cell *cell;
@@ -60,7 +61,11 @@ static void add(struct table *t, const char *text, const char *color)
 		t->cells = cells;
 		t->room = room;
 	}
-	text_add_escaped(&escaped, bytes_of(text && *text ? text : "-"), CELL_MAX);
+	struct bytes raw = bytes_of(text && *text ? text : "-");
+	if (clean)
+		text_add_clean(&escaped, raw);
+	else
+		text_add_escaped(&escaped, raw, CELL_MAX);
 	cell = &t->cells[t->n_cells];
 	cell->text = text_take(&escaped);
 	if (!cell->text) {
@@ -74,7 +79,12 @@ static void add(struct table *t, const char *text, const char *color)
 
 void table_add(struct table *t, const char *text)
 {
-	add(t, text, "");
+	add(t, text, "", false);
+}
+
+void table_add_clean(struct table *t, const char *text)
+{
+	add(t, text, "", true);
 }
 
 void table_addf(struct table *t, const char *format, ...)
@@ -88,7 +98,7 @@ void table_addf(struct table *t, const char *format, ...)
 	if (s.failed)
 		t->failed = true;
 	else
-		add(t, s.data, "");
+		add(t, s.data, "", false);
 	text_fini(&s);
 }
 
@@ -97,6 +107,9 @@ const char *table_color(const char *word)
 	static const struct {
 		const char *word, *color;
 	} colors[] = {
+		{"ok", GREEN},
+		{"problem", RED},
+		{"warning", YELLOW},
 		{"success", GREEN},
 		{"done", GREEN},
 		{"error", RED},
@@ -117,7 +130,7 @@ const char *table_color(const char *word)
 
 void table_add_word(struct table *t, const char *word)
 {
-	add(t, word, table_color(word));
+	add(t, word, table_color(word), false);
 }
 
 static size_t column_width(const struct table *t, size_t column)

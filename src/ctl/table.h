@@ -25,6 +25,8 @@ void table_init(struct table *t, size_t n_columns, const char *const *titles, bo
 void table_fini(struct table *t);
 /* The next cell, row by row; escaped here. */
 void table_add(struct table *t, const char *text);
+/* A line of the daemon's own, whose words from outside are escaped already. */
+void table_add_clean(struct table *t, const char *text);
 void table_addf(struct table *t, const char *format, ...) PRINTF_LIKE(2, 3);
 /* A word that has a colour of its own: an outcome, a state. */
 void table_add_word(struct table *t, const char *word);

@@ -2,6 +2,7 @@
 #include "flow/attempt.h"
 
 #include "base/clock.h"
+#include "flow/tally.h"
 #include "rules/backoff.h"
 
 #include <errno.h>
@@ -43,6 +44,8 @@ int attempt_init(struct attempt *a, const struct attempt_kind *kind, struct flow
 		.number = record->number,
 		.attempt = record->attempt,
 		.outcome = record->outcome,
+		.received_usec = record->received_usec,
+		.is_first = !record->replay_of && !record->dead_of,
 		.started_usec = clock_wall_usec(),
 		.started_mono_usec = clock_mono_usec(),
 		.on_over = on_over,
@@ -88,6 +91,11 @@ void attempt_started(struct attempt *a)
 	a->flow->counters.runs_started++;
 	a->started_usec = clock_wall_usec();
 	a->started_mono_usec = clock_mono_usec();
+	tally_hook(a->flow->tally, a->hook->name)->started++;
+	/* A replay and a death are about a callback of long ago. */
+	if (a->attempt == 1 && a->is_first && a->started_usec >= a->received_usec)
+		histogram_add(&a->flow->tally->delays, &histogram_slow,
+			(uint64_t)(a->started_usec - a->received_usec));
 	log_event(LOG_RUN_STARTED, &a->fields, "Hook %s starts for %s/%s (attempt %u)",
 		a->hook->name, a->source, log_escapes(a->job), a->attempt);
 }
@@ -178,6 +186,17 @@ static void log_end(const struct attempt *a, enum attempt_result result)
 		log_retry(a, result);
 }
 
+static void count_end(const struct attempt *a)
+{
+	struct tally_hook *t = tally_hook(a->flow->tally, a->hook->name);
+
+	t->done += a->settle.state == RUN_DONE;
+	t->died += a->settle.state == RUN_DEAD;
+	t->failed += a->settle.state != RUN_DONE && !a->settle.uncounted;
+	if (!a->settle.uncounted)
+		histogram_add(&t->duration, &histogram_slow, a->fields.duration_usec);
+}
+
 static void on_settled(struct store_op *op)
 {
 	struct attempt *a = op->arg;
@@ -185,8 +204,10 @@ static void on_settled(struct store_op *op)
 		a->result == ATTEMPT_FAILED};
 
 	/* -ENOENT: the store has it settled otherwise (forgotten by a person); nothing to mend. */
-	if (op->result == 0)
+	if (op->result == 0) {
+		count_end(a);
 		log_end(a, a->result);
+	}
 	a->on_over(a->arg, a, &end);
 }
 

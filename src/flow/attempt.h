@@ -56,6 +56,8 @@ struct attempt {
 	enum outcome outcome;
 	enum attempt_result result; /* NONE until it is settled */
 	char reason[256];           /* why it did not succeed; "" = it did */
+	int64_t received_usec;      /* wall clock: when its callback came */
+	bool is_first;              /* nobody's replay, and no death that is told of */
 	int64_t started_usec;       /* wall clock, for the record */
 	uint64_t started_mono_usec; /* for the duration */
 	struct log_fields fields;

@@ -60,6 +60,8 @@ static void on_over(void *arg, struct attempt *attempt, const struct run_end *en
 	bool died = end->state == RUN_DEAD;
 
 	(void)attempt;
+	if (end->state == RUN_WAITING)
+		dispatch_note_waiting(l, end->due_usec);
 	if (end->state == RUN_WAITING &&
 		(!l->next_due_usec || end->due_usec < l->next_due_usec))
 		l->next_due_usec = end->due_usec;
@@ -229,11 +231,31 @@ void dispatch_ask_later(struct dispatch *d)
 	arm(d);
 }
 
+/* `waits`: a run surely does, and not perhaps. */
+static void wake(struct dispatch *d, const char *hook, bool waits)
+{
+	struct lane *l;
+
+	/* It went with a reload, or before a replay: what waits for nobody is dead. */
+	if (!config_hook(d->flow->config, bytes_of(hook))) {
+		dispatch_refresh(d);
+		return;
+	}
+	l = dispatch_make_lane(d, hook);
+	if (!l)
+		return;
+	l->woken = true;
+	l->next_due_usec = clock_steady_usec();
+	if (waits)
+		dispatch_note_waiting(l, l->next_due_usec);
+	dispatch_pump(d);
+}
+
 void dispatch_wake_mourners(struct dispatch *d)
 {
 	for (size_t i = 0; i < d->flow->config->n_hooks; i++)
 		if (d->flow->config->hooks[i]->on_dead)
-			dispatch_wake(d, d->flow->config->hooks[i]->name);
+			wake(d, d->flow->config->hooks[i]->name, false);
 }
 
 /* ---- The doors ---- */
@@ -292,19 +314,7 @@ void dispatch_start(struct dispatch *d, const struct store_run *record)
 
 void dispatch_wake(struct dispatch *d, const char *hook)
 {
-	struct lane *l;
-
-	/* It went with a reload, or before a replay: what waits for nobody is dead. */
-	if (!config_hook(d->flow->config, bytes_of(hook))) {
-		dispatch_refresh(d);
-		return;
-	}
-	l = dispatch_make_lane(d, hook);
-	if (!l)
-		return;
-	l->woken = true;
-	l->next_due_usec = clock_steady_usec();
-	dispatch_pump(d);
+	wake(d, hook, true);
 }
 
 void dispatch_pause(struct dispatch *d, const char *hook, bool paused)
@@ -316,7 +326,7 @@ void dispatch_pause(struct dispatch *d, const char *hook, bool paused)
 	l->paused = paused;
 	dispatch_reckon(d);
 	if (!paused)
-		dispatch_wake(d, hook);
+		wake(d, hook, false);
 	dispatch_pump(
 		d); /* the others have its share of the slots now, or not any more */
 }

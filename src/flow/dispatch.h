@@ -45,6 +45,7 @@ struct dispatch_look { /* at one hook, for people */
 	unsigned running;
 	unsigned window; /* it is slowed down to so many at a time; 0: it is not */
 	bool paused;
+	int64_t oldest_due_usec; /* steady clock; 0 = nothing waits */
 };
 struct dispatch_look dispatch_look(struct dispatch *d, const char *hook);
 

@@ -60,6 +60,12 @@ static void set_slots(struct lane *l, unsigned used)
 		share_give(&d->share, before, before - weight(l));
 }
 
+void dispatch_note_waiting(struct lane *l, int64_t due_usec)
+{
+	if (!l->oldest_due_usec || due_usec < l->oldest_due_usec)
+		l->oldest_due_usec = due_usec;
+}
+
 void dispatch_take_slots(struct lane *l, unsigned n)
 {
 	set_slots(l, l->used + n);
@@ -147,6 +153,7 @@ struct dispatch_look dispatch_look(struct dispatch *d, const char *hook)
 
 	return l ? (struct dispatch_look){.running = l->running,
 			   .window = l->tempo.window,
-			   .paused = l->paused}
+			   .paused = l->paused,
+			   .oldest_due_usec = l->oldest_due_usec}
 		 : (struct dispatch_look){.paused = false};
 }

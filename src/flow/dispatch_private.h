@@ -24,6 +24,9 @@ struct lane {
 	bool is_worker; /* by dispatch_reckon(): they are one process or none of ours, one slot */
 	unsigned running;
 	int64_t next_due_usec; /* of the earliest waiting run, steady clock; 0 = none waits */
+	/* Of what waits: since when the first of it is due, or when it will be; for people. Unlike
+	 * next_due_usec, no wake-up moves it. 0 = none waits. */
+	int64_t oldest_due_usec;
 	int64_t not_before_usec; /* what is due waits for its pace until then; 0 = no */
 	struct tempo tempo;
 	bool paused;
@@ -63,6 +66,8 @@ struct lane *dispatch_find_lane(struct dispatch *d, const char *name);
 struct lane *dispatch_make_lane(struct dispatch *d, const char *name);
 /* What the store kept of hooks in a former life. 0 or -ENOMEM. */
 int dispatch_remember(struct dispatch *d) MUST_CHECK;
+/* One more waits, due then. */
+void dispatch_note_waiting(struct lane *l, int64_t due_usec);
 void dispatch_take_slots(struct lane *l, unsigned n);
 void dispatch_give_slots(struct lane *l, unsigned n);
 /* The configuration, or who is paused, is new: who shares the slots? */

@@ -88,13 +88,16 @@ static void on_claimed(struct store_op *op)
 		tempo_give(&l->tempo, h, left);
 	if (op->result == 0) {
 		l->next_due_usec = c->next_due_usec;
+		l->oldest_due_usec = c->next_due_usec;
 		memcpy(l->after, c->after, sizeof(l->after));
 		log_merged(c);
 	}
 	if (op->result < 0 && op->result != -ECANCELED)
 		l->next_due_usec = clock_steady_usec() + (int64_t)SHORTAGE_USEC;
-	if (l->woken)
+	if (l->woken) {
 		l->next_due_usec = clock_steady_usec();
+		dispatch_note_waiting(l, l->next_due_usec);
+	}
 	for (size_t i = 0; op->result == 0 && i < c->n_runs; i++) {
 		if (h && !l->paused && !d->flow->stopping)
 			dispatch_start_claimed(l, h, &c->runs[i]);
@@ -253,6 +256,8 @@ static void on_due_known(struct store_op *op)
 			continue;
 		}
 		struct lane *l = dispatch_make_lane(d, h->hook);
+		if (l)
+			dispatch_note_waiting(l, h->next_due_usec);
 		if (l && (!l->next_due_usec || h->next_due_usec < l->next_due_usec))
 			l->next_due_usec = h->next_due_usec;
 	}

@@ -9,6 +9,7 @@
 #include "flow/keyring.h"
 #include "flow/once.h"
 #include "flow/process.h"
+#include "flow/tally.h"
 #include "io/log.h"
 
 #include <event2/event.h>
@@ -158,8 +159,9 @@ int flow_start(struct flow *flow, char **ret_error)
 	random_token(flow->test_nonce);
 	flow->state_directory = bytes_dup(bytes_of(flow->config->state_directory));
 	flow->started_usec = clock_wall_usec();
+	flow->reload.loaded_usec = flow->started_usec;
 	if (!flow->state_directory || !(flow->warned = once_new()) ||
-		feed_new(&flow->feed, flow) < 0 ||
+		!(flow->tally = tally_new()) || feed_new(&flow->feed, flow) < 0 ||
 		process_table_new(&flow->processes) < 0 ||
 		fetch_pool_new(&flow->fetch, flow->base) < 0 ||
 		keyring_new(&flow->keyring, flow) < 0)

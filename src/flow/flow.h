@@ -20,6 +20,7 @@ struct feed;
 struct keyring;
 struct once;
 struct process_table;
+struct tally;
 struct upload;
 
 struct event;
@@ -31,6 +32,13 @@ struct event;
 struct flow_counters { /* since start */
 	uint64_t accepted, repeated, refused, unverified, unavailable, unreadable;
 	uint64_t runs_started, runs_failed, runs_timed_out;
+};
+
+/* How the configuration came to be in force, for people. */
+struct flow_reload {
+	int64_t loaded_usec;  /* wall clock: of the one at work */
+	int64_t refused_usec; /* of a reload since then that changed nothing; 0 = none */
+	char *problem;        /* why, one a line; NULL = none, or not known */
 };
 
 struct flow {
@@ -51,6 +59,8 @@ struct flow {
 	struct once *warned;    /* of status words in no list */
 	struct upload *uploads; /* under way; upload.c's */
 	struct flow_counters counters;
+	struct tally *tally;       /* the same by source and by hook */
+	struct flow_reload reload; /* reload.c's */
 	struct event
 		*moved; /* told by flow_moved(): STATUS= is due soon; NULL = not wanted */
 	int64_t started_usec; /* wall clock */

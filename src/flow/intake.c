@@ -6,6 +6,7 @@
 #include "flow/keyring.h"
 #include "flow/record.h"
 #include "flow/subscribe.h"
+#include "flow/tally.h"
 #include "io/log.h"
 #include "rules/answer.h"
 #include "rules/route.h"
@@ -20,6 +21,7 @@ struct intake {
 	const struct message *message;
 	char *token; /* of PATH/TOKEN, or NULL; zeroed when freed */
 	struct verify_result verified;
+	uint64_t began_usec;       /* monotonic */
 	uint64_t deadline_usec;    /* monotonic: keys are waited for so long */
 	struct keyring_wait *wait; /* for keys, or NULL */
 	struct subscribe subscribe;
@@ -57,18 +59,26 @@ static void answer(struct intake *in, int status)
 			       &body) == 0
 			       ? text_bytes(&body)
 			       : bytes_of("{}");
+	histogram_add(&in->record.flow->tally->answers, &histogram_quick,
+		clock_mono_usec() - in->began_usec);
 	in->on_answer(in->arg, status, sent);
 	intake_free(in);
 }
 
 /* ---- The head ---- */
 
+static void count_unverified(struct flow *flow, const char *source)
+{
+	flow->counters.unverified++;
+	tally_source(flow->tally, source)->unverified++;
+}
+
 static void log_unverified(struct flow *flow, const struct source *s,
 	const struct message *m, const char *reason)
 {
 	CLEANUP(freep) char *peer = bytes_dup(m->peer);
 
-	flow->counters.unverified++;
+	count_unverified(flow, s->name);
 	log_event(LOG_UNVERIFIED, &(struct log_fields){.source = s->name, .remote = peer},
 		"Refused a callback for %s: %s", s->name, reason);
 }
@@ -94,6 +104,7 @@ int intake_begin(struct flow *flow, const struct message *m, struct intake **ret
 	struct intake *in = calloc(1, sizeof(*in));
 	if (!in)
 		return 503;
+	in->began_usec = clock_mono_usec();
 	record_init(&in->record, flow, flow->config, s, RECORD_CALLBACK);
 	in->token = bytes_dup(token);
 	if (token.data && !in->token) {
@@ -116,23 +127,44 @@ static void refuse_token(struct intake *in)
 			"the token in its path is none of ours");
 		return;
 	}
-	flow->counters.unverified++;
+	count_unverified(flow, p->source);
+	CLEANUP(freep) char *peer = bytes_dup(in->message->peer);
 	log_event(LOG_TOKEN_MISMATCH,
-		&(struct log_fields){.source = p->source, .id = p->token_job},
+		&(struct log_fields){
+			.source = p->source, .id = p->token_job, .remote = peer},
 		"Refused a callback for %s: it names job %s, but its token was made for "
 		"another upload",
 		p->source, log_escapes(p->id));
 }
 
+static void count_stored(const struct record *r)
+{
+	struct flow_counters *counters = &r->flow->counters;
+	struct tally_source *t = tally_source(r->flow->tally, r->put.source);
+	bool again = r->put.verdict != STORE_NEW && r->put.verdict != STORE_MOVED;
+
+	counters->accepted++;
+	counters->repeated += again;
+	counters->unreadable += r->payload.problem != NULL;
+	*(again ? &t->repeated : &t->accepted) += 1;
+	t->unreadable += r->payload.problem != NULL;
+	meter_count(&r->flow->tally->callbacks, clock_mono_usec());
+}
+
+static void unavailable(struct intake *in)
+{
+	in->record.flow->counters.unavailable++;
+	tally_source(in->record.flow->tally, in->record.source->name)->unavailable++;
+	answer(in, 503);
+}
+
 static void on_stored(struct record *r)
 {
 	struct intake *in = container_of(r, struct intake, record);
-	struct flow_counters *counters = &r->flow->counters;
 	const struct store_put *p = &r->put;
 
 	if (p->op.result < 0) {
-		counters->unavailable++;
-		answer(in, 503);
+		unavailable(in);
 		return;
 	}
 	if (p->verdict == STORE_UNVERIFIED) {
@@ -140,12 +172,8 @@ static void on_stored(struct record *r)
 		answer(in, 401);
 		return;
 	}
-	if (p->verdict != STORE_IGNORED) {
-		counters->accepted++;
-		counters->repeated += p->verdict != STORE_NEW &&
-				      p->verdict != STORE_MOVED;
-		counters->unreadable += r->payload.problem != NULL;
-	}
+	if (p->verdict != STORE_IGNORED)
+		count_stored(r);
 	if (p->verdict == STORE_HELD)
 		ask_wake(r->flow->ask, p->source, clock_steady_usec());
 	else if (outcome_terminal(p->outcome) &&
@@ -183,20 +211,29 @@ static int put(struct intake *in)
 	return record_put(r, on_stored);
 }
 
-static void unavailable(struct intake *in)
+static void fail_for(struct intake *in, const char *reason)
 {
-	in->record.flow->counters.unavailable++;
-	answer(in, 503);
+	const struct source *s = in->record.source;
+	CLEANUP(freep) char *peer = bytes_dup(in->message->peer);
+
+	log_event(LOG_UNAVAILABLE,
+		&(struct log_fields){.source = s->name, .remote = peer},
+		"Answered 503 to a callback of %s: %s", s->name, reason);
+	unavailable(in);
 }
 
 static void fail(struct intake *in, int error)
 {
-	const struct source *s = in->record.source;
-
-	log_event(LOG_UNAVAILABLE, &(struct log_fields){.source = s->name},
-		"Answered 503 to a callback of %s: %s", s->name,
+	fail_for(in,
 		error == -EAGAIN ? "the store's queue is full" : strerrordesc_np(-error));
-	unavailable(in);
+}
+
+/* Why they are not, the keyring told once; here is who was sent away for it. */
+static void fail_for_keys(struct intake *in)
+{
+	fail_for(in, in->record.flow->stopping
+			     ? "the daemon is stopping"
+			     : "the public keys that it is signed with are not at hand");
 }
 
 static void refuse(struct intake *in)
@@ -257,7 +294,6 @@ static void settle_subscription(struct intake *in)
 
 static void judge(struct intake *in);
 
-/* The keyring has told the journal, once for all who go away like this. */
 static void on_keys(void *arg, enum keyring_verdict verdict)
 {
 	struct intake *in = arg;
@@ -266,7 +302,7 @@ static void on_keys(void *arg, enum keyring_verdict verdict)
 	if (verdict == KEYRING_CAME)
 		judge(in);
 	else
-		unavailable(in);
+		fail_for_keys(in);
 }
 
 static void wait_for_keys(struct intake *in)
@@ -282,7 +318,7 @@ static void wait_for_keys(struct intake *in)
 	else if (r == KEYRING_NEWEST)
 		refuse(in);
 	else if (r == KEYRING_ABSENT)
-		unavailable(in);
+		fail_for_keys(in);
 }
 
 /* Two verdicts alone lead into the store, and of those only what is a callback. */

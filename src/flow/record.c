@@ -4,6 +4,7 @@
 #include "flow/dispatch.h"
 #include "flow/launch.h"
 #include "flow/once.h"
+#include "flow/tally.h"
 #include "io/log.h"
 
 #include <errno.h>
@@ -225,12 +226,21 @@ static bool is_stored(const struct store_put *p)
 	       p->verdict != STORE_IGNORED;
 }
 
+static void count(const struct record *r)
+{
+	const struct store_put *p = &r->put;
+
+	if (p->verdict == STORE_NEW || p->verdict == STORE_MOVED)
+		tally_source(r->flow->tally, p->source)->outcomes[p->outcome]++;
+}
+
 static void on_put(struct store_op *op)
 {
 	struct record *r = op->arg;
 
 	flow_moved(r->flow);
 	if (is_stored(&r->put)) {
+		count(r);
 		log_stored(r);
 		log_unknown_word(r);
 		start_runs(r);

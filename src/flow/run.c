@@ -3,6 +3,7 @@
 
 #include "flow/output.h"
 #include "flow/process.h"
+#include "flow/tally.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -85,6 +86,7 @@ static void on_timeout(void *arg)
 
 	r->timed_out = true;
 	a->flow->counters.runs_timed_out++;
+	tally_hook(a->flow->tally, a->hook->name)->timed_out++;
 	log_event(LOG_RUN_TIMEOUT, &a->fields,
 		"Hook %s ran into Timeout=; SIGTERM to its processes", a->hook->name);
 	process_end(r->process, a->hook->kill_after_usec);

@@ -1,4 +1,5 @@
 /* Who is given which run, and what became of it; see worker.h. */
+#include "flow/tally.h"
 #include "flow/worker_private.h"
 
 #include "base/clock.h"
@@ -306,6 +307,7 @@ static void on_timeout(struct worker *w, struct heap_entry *first)
 
 	e->timed_out = true;
 	w->flow->counters.runs_timed_out++;
+	tally_hook(w->flow->tally, w->hook->name)->timed_out++;
 	log_event(LOG_RUN_TIMEOUT, &e->attempt.fields,
 		"Hook %s ran into Timeout=; its worker is ended", w->hook->name);
 	end_worker(w, BY_TIMEOUT);

@@ -23,6 +23,7 @@
 struct places {
 	const char *credentials; /* NULL: none */
 	char *beside;
+	struct words taken; /* of the credentials: names, each once */
 };
 
 struct files {
@@ -111,14 +112,24 @@ static const char *describe(int error)
 	return error == -EFBIG ? "the file is too large" : strerror(-error);
 }
 
+static int note_credential(struct places *places, const char *name)
+{
+	for (size_t i = 0; i < places->taken.size; i++)
+		if (strcmp(places->taken.list[i], name) == 0)
+			return 0;
+	return words_add(&places->taken, bytes_of(name));
+}
+
 /* 0 and a descriptor of a regular file; 1 or 2 and *ret_reason, as config_world has it. */
-static int find(const struct places *places, const char *name, char **ret_path,
+static int find(struct places *places, const char *name, char **ret_path,
 	struct stat *ret_st, int *ret_fd, char **ret_reason)
 {
 	int r = -ENOENT;
 	bool plain = !strchr(name, '/'); /* systemd.exec(5): an ID is a file's name */
 	if (places->credentials && plain)
 		r = open_at(places->credentials, name, ret_path, ret_st, ret_fd);
+	if (r == 0)
+		return note_credential(places, name);
 	if (r == -ENOENT)
 		r = open_at(places->beside, name, ret_path, ret_st, ret_fd);
 	if (r == 0 || r == -ENOMEM)
@@ -278,6 +289,11 @@ int conffile_load(const char *path, bool checking, struct config_report *report,
 		r = add_dropins(&files, path, report);
 	if (r == 0)
 		r = config_build(files.texts, files.size, &world, report, ret);
+	if (r == 0) {
+		(*ret)->credentials = places.taken;
+		places.taken = (struct words){0};
+	}
+	words_fini(&places.taken);
 	files_fini(&files);
 	free(places.beside);
 	return r;

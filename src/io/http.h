@@ -77,9 +77,10 @@ void http_server_set_tls(struct http_server *s, struct ssl_ctx_st *ctx);
 /* Owns the listening descriptor, non-blocking from here on, also on failure. 0, -EINVAL
  * (not configured, or TLS without a context), -ENOMEM. */
 int http_server_listen(struct http_server *s, int fd, bool tls) MUST_CHECK;
-/* Closes the listeners; idle connections close, busy ones after their answer (Connection:
- * close); one that has not sent its first request yet has a second for it, a request that has
- * begun five, then it is told 503. on_drained is called when none is left (at once if so). */
+/* Closes the listeners; busy connections close after their answer (Connection: close); one
+ * that has not sent its first request yet has a second for it, an idle one 0.2 s for its next,
+ * a request that has begun five, then it is told 503. on_drained is called when none is left
+ * (at once if so). */
 void http_server_drain(struct http_server *s, void (*on_drained)(void *arg), void *arg);
 unsigned http_server_connections(const struct http_server *s);
 

@@ -30,13 +30,11 @@ static const unsigned successors[] = {
 static uint64_t idle_usec(const struct http_conn *c)
 {
 	const struct http_server *s = c->server;
-	uint64_t usec = s->limits.keep_alive_timeout_usec;
+	uint64_t usec = s->limits.keep_alive_timeout_usec, limit = drain_idle_usec(c);
 
 	if (c->trusted && usec < HTTP_PROXY_IDLE_USEC)
 		usec = HTTP_PROXY_IDLE_USEC;
-	if (s->draining && usec > HTTP_DRAIN_USEC)
-		usec = HTTP_DRAIN_USEC;
-	return usec;
+	return s->draining && usec > limit ? limit : usec;
 }
 
 void conn_set_state(struct http_conn *c, enum conn_state state)
@@ -291,6 +289,13 @@ int conn_attach(struct http_conn *c, struct bufferevent *bev)
 	return bufferevent_enable(bev, EV_READ | EV_WRITE) < 0 ? -ENOMEM : 0;
 }
 
+static bool has_unread(const struct http_conn *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
 /* The deadline has passed. */
 void conn_late(struct http_conn *c)
 {
@@ -322,6 +327,11 @@ void conn_late(struct http_conn *c)
 		conn_close(c);
 		break;
 	case CONN_IDLE:
+		if (has_unread(c)) /* its bytes and its deadline came in one turn */
+			conn_deadline(c, clock_mono_usec() + HTTP_DRAIN_IDLE_USEC);
+		else
+			conn_close(c);
+		break;
 	case CONN_LINGER:
 	case CONN_DEAD: conn_close(c);
 	}

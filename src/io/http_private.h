@@ -33,7 +33,8 @@
 #define HTTP_ANSWER_USEC      (30 * USEC_PER_SEC)
 #define HTTP_LINGER_USEC      (5 * USEC_PER_SEC)
 #define HTTP_LINGER_BYTES     (16u << 20)
-#define HTTP_PROXY_IDLE_USEC  (75 * USEC_PER_SEC) /* nginx keeps its side for 60 s */
+#define HTTP_PROXY_IDLE_USEC  (75 * USEC_PER_SEC)   /* nginx keeps its side for 60 s */
+#define HTTP_DRAIN_IDLE_USEC  (200 * USEC_PER_MSEC) /* a request may be under way */
 #define HTTP_DRAIN_USEC       (1 * USEC_PER_SEC)
 #define HTTP_DRAIN_REST_USEC  (5 * USEC_PER_SEC) /* for what had begun */
 #define HTTP_ACCEPT_REST_USEC (200 * USEC_PER_MSEC)
@@ -177,6 +178,8 @@ void server_refused(
 	struct http_server *s, const char *peer, int status, const char *reason);
 /* Ends all whose time has come; the loop's timer calls it, and tests. */
 void server_run_deadlines(struct http_server *s);
+uint64_t drain_idle_usec(
+	const struct http_conn *c); /* of a drain: for its next request */
 
 /* http_open.c */
 void conn_accept(

@@ -305,10 +305,31 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	tell_drained(s); /* may free the server */
 }
 
+/*
+ * Who has kept a connection sends the next request at any moment, and would find it closed
+ * without knowing whether that was read. A new one was opened to send one.
+ */
+uint64_t drain_idle_usec(const struct http_conn *c)
+{
+	return c->n_requests ? HTTP_DRAIN_IDLE_USEC : HTTP_DRAIN_USEC;
+}
+
+/* How long a connection may stay as it is. */
+static uint64_t drain_usec(const struct http_conn *c)
+{
+	switch (c->state) {
+	case CONN_IDLE: return drain_idle_usec(c);
+	case CONN_PROXY:
+	case CONN_HANDSHAKE:
+	case CONN_LINGER: return HTTP_DRAIN_USEC;
+	default: return HTTP_DRAIN_REST_USEC;
+	}
+}
+
 void http_server_drain(struct http_server *s, void (*on_drained)(void *arg), void *arg)
 {
-	struct http_conn *c, *next;
-	uint64_t now = clock_mono_usec(), soon = now + HTTP_DRAIN_USEC;
+	uint64_t now = clock_mono_usec();
+	struct http_conn *c;
 
 	s->draining = true;
 	s->drain_usec = now + HTTP_DRAIN_REST_USEC;
@@ -316,15 +337,11 @@ void http_server_drain(struct http_server *s, void (*on_drained)(void *arg), voi
 	s->drained_arg = arg;
 	event_del(s->rest);
 	close_listeners(s);
-	for (c = LIST_FIRST(&s->conns); c; c = next) {
-		next = LIST_NEXT(c, link);
-		if (c->state == CONN_IDLE && c->n_requests > 0)
-			conn_close(c);
-		else if ((c->state <= CONN_IDLE || c->state == CONN_LINGER) &&
-			 c->deadline.key > soon)
-			conn_deadline(c, soon);
-		else if (c->state != CONN_BUSY && c->deadline.key > s->drain_usec)
-			conn_deadline(c, s->drain_usec);
+	LIST_FOREACH (c, &s->conns, link) {
+		uint64_t limit = now + drain_usec(c);
+
+		if (c->state != CONN_BUSY && c->deadline.key > limit)
+			conn_deadline(c, limit);
 	}
 	tell_drained(s);
 }

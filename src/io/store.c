@@ -117,8 +117,10 @@ static int on_log(void *arg, sqlite3 *db, const char *name, int pages)
  * deleted. */
 static int load_numbers(struct store *s)
 {
-	static const char *const keys[] = {"next_job", "next_run", "next_change"};
-	uint64_t *const numbers[] = {&s->next_job, &s->next_run, &s->next_change};
+	static const char *const keys[] = {
+		"next_job", "jobs_to", "next_run", "next_change"};
+	uint64_t *const numbers[] = {
+		&s->next_job, &s->next_job, &s->next_run, &s->next_change};
 	{
 		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 		int r = store_sql_row(s, SQL_LAST_NUMBERS, &row, NULL, 0);
@@ -140,19 +142,41 @@ static int load_numbers(struct store *s)
 	return 0;
 }
 
+/* 0, or -EIO: one that must be there is not. */
+static int load_meta(struct store *s, const char *key, uint64_t *ret)
+{
+	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
+
+	int r = STORE_ROW(s, SQL_META_GET, &row, ARG_TEXT(key));
+	if (r == 0)
+		return store_broken(s, "it does not know how many jobs it has");
+	if (r < 0)
+		return r;
+	*ret = store_sql_number(row, 0);
+	return 0;
+}
+
+/* Ten million jobs are not counted at each start: only those behind the last count. */
 static int load_counts(struct store *s)
 {
+	uint64_t jobs = 0;
+	int r = load_meta(s, "jobs", &jobs);
+
+	if (!r)
+		r = load_meta(s, "jobs_to", &s->counted_to);
+	if (r)
+		return r;
 	{
 		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-		int r = store_sql_row(s, SQL_COUNT_JOBS, &row, NULL, 0);
+		r = STORE_ROW(s, SQL_COUNT_JOBS, &row, ARG_INT(s->counted_to));
 		if (r < 0)
 			return r;
-		s->counts.jobs = store_sql_number(row, 0);
+		s->counts.jobs = jobs + store_sql_number(row, 0);
 		s->counts.pending = store_sql_number(row, 1);
 		s->counts.asking = store_sql_number(row, 2);
 	}
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
-	int r = store_sql_row(s, SQL_COUNT_RUNS, &row, NULL, 0);
+	r = store_sql_row(s, SQL_COUNT_RUNS, &row, NULL, 0);
 	for (; r == 1; r = store_sql_next(s, row)) {
 		switch ((enum runstate)sqlite3_column_int(row, 0)) {
 		case RUN_WAITING: s->counts.waiting = store_sql_number(row, 1); break;
@@ -364,6 +388,16 @@ struct store_counts store_counts(const struct store *s)
 	counts.queue = s->n_queue;
 	pthread_mutex_unlock(mutex);
 	return counts;
+}
+
+struct histogram store_commit_times(const struct store *s)
+{
+	pthread_mutex_t *mutex = (pthread_mutex_t *)&s->mutex;
+
+	pthread_mutex_lock(mutex);
+	struct histogram times = s->commit_times;
+	pthread_mutex_unlock(mutex);
+	return times;
 }
 
 uint64_t store_recovered(const struct store *s)

@@ -14,6 +14,7 @@
 #define IO_STORE_H
 
 #include "base/bytes.h"
+#include "base/histogram.h"
 #include "io/store_op.h"
 
 #include <event2/event.h>
@@ -66,6 +67,8 @@ void store_watch(struct store *s, bool on);
 const char *store_name(const struct store *s);
 /* As of the last commit; any thread of the loop. */
 struct store_counts store_counts(const struct store *s);
+/* How long the commits took that wrote something, by histogram_quick. */
+struct histogram store_commit_times(const struct store *s);
 /* What was kept of hooks, as it was at open: names that are configured or not. */
 struct store_hook {
 	char *name;

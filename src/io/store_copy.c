@@ -62,10 +62,11 @@ static int ask(
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		database_problem(db, path, ret_error);
 	sqlite3_finalize(row);
-	if (*ret_error)
-		return -EBADMSG;
-	return *ret ? 0
-		    : problem(ret_error, -EBADMSG, "%s is no store of callbackd", path);
+	if (*ret)
+		return 0;
+	if (!*ret_error)
+		problem(ret_error, -EBADMSG, "%s is no store of callbackd", path);
+	return -EBADMSG;
 }
 
 static int ask_number(

@@ -75,6 +75,8 @@ int store_mend_asks(struct store *s) MUST_CHECK;
 int store_note_change(struct store *s, uint64_t job, uint64_t run) MUST_CHECK;
 /* The numbers that deleted rows had are not given away again. */
 int store_keep_numbers(struct store *s) MUST_CHECK;
+/* How many jobs there are, and up to which number they are counted. */
+int store_keep_count(struct store *s) MUST_CHECK;
 /* As many of the job's as the budget buys, in rows and pages, which it is less then. */
 int store_drop_runs(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;
 int store_drop_callbacks(struct store *s, uint64_t job, size_t *budget) MUST_CHECK;

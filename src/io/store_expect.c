@@ -117,9 +117,9 @@ int store_exec_forget(struct store *s, struct store_op *op)
 		r = store_drop_callbacks(s, job.number, &budget);
 	if (!r)
 		r = STORE_RUN(s, SQL_JOB_DROP, ARG_INT(job.number));
+	s->ahead.jobs--;
 	if (!r)
 		r = store_keep_numbers(s);
-	s->ahead.jobs--;
 	if (job.outcome == OUTCOME_PENDING)
 		s->ahead.pending--;
 	store_count_asking(s, job.ask_at_usec, 0);

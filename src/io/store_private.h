@@ -25,6 +25,7 @@
 #define STORE_PAGE_BYTES 4096
 #define STORE_PAGES_MAX  8192 /* of the log: 32 MiB, then it is carried over at once */
 #define STORE_PRUNE_ROWS 500
+#define STORE_UNCOUNTED  10000 /* jobs that a start has to count, at most about */
 #define STORE_FOREVER    UINT64_MAX
 
 struct store_list {
@@ -49,6 +50,7 @@ struct store {
 	struct store_change *changes; /* of the commits whose operations are in `done` */
 	size_t n_changes;
 	struct store_counts counts; /* as of the last commit */
+	struct histogram commit_times;
 	uint64_t retention_usec, min_free_bytes;
 
 	/* ---- the loop's ---- */
@@ -88,6 +90,8 @@ struct store {
 		sqlite3_backup *job;
 	} backup;
 	uint64_t next_job, next_callback, next_run, next_change;
+	uint64_t counted_to;   /* jobs below this number are counted in the database */
+	uint64_t counting_to;  /* the same, as of the transaction that is open */
 	uint64_t first_change; /* of the transaction that is open */
 	int64_t now_usec;      /* wall clock of the transaction */
 	int64_t steady_usec;   /* the clock of due times */

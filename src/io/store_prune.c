@@ -31,8 +31,26 @@ int store_keep_numbers(struct store *s)
 {
 	int r = STORE_RUN(s, SQL_META_SET, ARG_TEXT("next_job"), ARG_INT(s->next_job));
 
-	return r ? r
-		 : STORE_RUN(s, SQL_META_SET, ARG_TEXT("next_run"), ARG_INT(s->next_run));
+	if (!r)
+		r = STORE_RUN(
+			s, SQL_META_SET, ARG_TEXT("next_run"), ARG_INT(s->next_run));
+	return r ? r : store_keep_count(s);
+}
+
+/*
+ * A start counts the rows behind jobs_to alone, so that it takes no longer as the store
+ * grows: a transaction that deletes jobs calls this (by store_keep_numbers()) when it has
+ * counted them, one that adds many does at its commit.
+ */
+int store_keep_count(struct store *s)
+{
+	int r = STORE_RUN(s, SQL_META_SET, ARG_TEXT("jobs"), ARG_INT(s->ahead.jobs));
+
+	if (!r)
+		r = STORE_RUN(s, SQL_META_SET, ARG_TEXT("jobs_to"), ARG_INT(s->next_job));
+	if (!r)
+		s->counting_to = s->next_job;
+	return r;
 }
 
 /* What is older may go. The wall clock may be set forward by a day, by mistake: then the

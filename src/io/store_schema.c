@@ -94,6 +94,10 @@ const char *const store_schema_steps[] = {
 
 	/* Was this one replayed? */
 	"CREATE INDEX run_replay ON run (replay_of) WHERE replay_of <> 0;",
+
+	/* How many jobs there are below the number jobs_to; see store_keep_count(). */
+	"INSERT INTO meta SELECT 'jobs', count(*) FROM job INDEXED BY job_key;"
+	"INSERT INTO meta SELECT 'jobs_to', coalesce(max(number), 0) + 1 FROM job;",
 };
 const int store_schema_newest = ARRAY_SIZE(store_schema_steps);
 

@@ -41,7 +41,7 @@ static const char *const texts[STORE_SQL_MAX] = {
 			     "(SELECT max(number) FROM run), "
 			     "(SELECT max(seq) FROM change)",
 	/* 1 is OUTCOME_PENDING: the terms must stand as in the partial indexes. */
-	[SQL_COUNT_JOBS] = "SELECT (SELECT count(*) FROM job INDEXED BY job_key), "
+	[SQL_COUNT_JOBS] = "SELECT (SELECT count(*) FROM job WHERE number >= ?1), "
 			   "(SELECT count(*) FROM job INDEXED BY job_pending "
 			   "WHERE outcome = 1), "
 			   "(SELECT count(*) FROM job INDEXED BY job_ask "

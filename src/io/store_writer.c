@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "io/store_backup.h"
 #include "io/store_batch.h"
+#include "io/store_exec.h"
 #include "io/store_private.h"
 
 #include <errno.h>
@@ -112,6 +113,7 @@ int store_begin(struct store *s, bool write)
 	pthread_mutex_unlock(&s->mutex);
 	s->ahead = s->counts;
 	s->first_change = 0;
+	s->counting_to = s->counted_to;
 	s->now_usec = clock_wall_usec();
 	s->steady_usec = clock_steady_usec();
 	return store_sql_do(s, write ? SQL_BEGIN_WRITE : SQL_BEGIN);
@@ -119,15 +121,28 @@ int store_begin(struct store *s, bool write)
 
 int store_commit(struct store *s)
 {
-	int r = store_sql_do(s, SQL_COMMIT);
+	int r = 0;
+
+	if (s->next_job - s->counting_to > STORE_UNCOUNTED &&
+		s->ahead.jobs != s->counts.jobs)
+		r = store_keep_count(s);
+	if (r)
+		return r;
+	uint64_t began_usec = clock_kernel_usec();
+	r = store_sql_do(s, SQL_COMMIT);
+	uint64_t took_usec = clock_kernel_usec() - began_usec;
 
 	if (r)
 		return r;
-	if (s->ahead.commits != s->counts.commits)
+	s->counted_to = s->counting_to;
+	bool wrote = s->ahead.commits != s->counts.commits;
+	if (wrote)
 		s->ahead.bytes = store_dir_bytes(s);
 	s->ahead.seq = s->next_change - 1;
 	pthread_mutex_lock(&s->mutex);
 	s->counts = s->ahead;
+	if (wrote)
+		histogram_add(&s->commit_times, &histogram_quick, took_usec);
 	pthread_mutex_unlock(&s->mutex);
 	if (s->log_pages >= STORE_PAGES_MAX && clock_mono_usec() >= s->checkpoint_at)
 		s->checkpoint_now = true;

@@ -60,6 +60,7 @@ void config_unref(struct config *c)
 	words_fini(&c->listen);
 	words_fini(&c->listen_tls);
 	words_fini(&c->status_listen);
+	words_fini(&c->credentials);
 	for (size_t i = 0; i < c->n_status_keys; i++)
 		secret_fini(&c->status_keys[i]);
 	free(c->status_keys);

@@ -42,6 +42,8 @@ struct config {
 	size_t n_sources;
 	struct hook **hooks;
 	size_t n_hooks;
+	struct words credentials; /* files that came from $CREDENTIALS_DIRECTORY: a reload
+				     finds them as they were; conffile.c's */
 	struct config_origins *origins; /* of each value, for --print-config; opaque */
 };
 

@@ -323,25 +323,6 @@ def test_reload_and_its_problems(d):
     send(d, "still")
 
 
-def test_metrics(d):
-    send(d, "m")
-    send(d, "m")
-    answer = d.control("GET", "/metrics")
-    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
-    text = answer.body.decode()
-    assert text.endswith("\n# EOF\n")
-    values = dict(l.rsplit(" ", 1) for l in text.splitlines() if not l.startswith("#"))
-    assert values['callbackd_callbacks_total{result="accepted"}'] == "1"
-    assert values['callbackd_callbacks_total{result="repeated"}'] == "1"
-    assert values["callbackd_jobs"] == "1"
-    types = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M)
-    assert len(types) == len(set(types))
-    for name, kind in types:
-        assert any(re.match(rf"{name}(_total|_info)?(\{{| |$)", v) for v in values), name
-        if kind == "counter":
-            assert any(v.startswith(name + "_total") for v in values), name
-
-
 def test_status(d):
     s = d.control("GET", "/v1/status").json
     assert s["pid"] == d.process.pid and s["store"]["healthy"] is True

@@ -132,6 +132,9 @@ def test_without_a_server_it_is_503_at_once_and_told_once(run_daemon, keys, toke
         assert post(d, tokens[0]).status == 503
     assert line(d)["asked"] <= 4, "a pause lies between attempts"
     until(lambda: "cannot be had" in d.stderr)
+    # Why, once; and who was sent away for it, each.
+    until(lambda: d.stderr.count("Answered 503 to a callback of") == 10)
+    assert d.stderr.count("are not at hand [") == 10 and "from 127.0.0.1]" in d.stderr
     assert d.stderr.count("cannot be had") == 1 and "NOT AT HAND" in d.ctl("status").stdout
     assert jobs(d) == []
     back = Issuer(keys[0], port=gone.port)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Every kind of event has an entry in the message catalog and the catalog knows no other:
-# catalog.sh KINDS CATALOG.
+# catalog.sh KINDS CATALOG [SRC MANUAL]. With those: each kind is told somewhere in SRC, and
+# each id in the manual page is one of them.
 set -eu
 known=$(mktemp) told=$(mktemp)
 trap 'rm -f "$known" "$told"' EXIT
@@ -21,4 +22,12 @@ awk -v file="$2" '
 	/^[A-Z][a-z]*: / { next }
 	/[^ \t]/ && !/^#/ { text++ }
 	END { done(); exit bad }' "$2" || status=1
+if [ $# -eq 4 ]; then
+	while read -r _ name; do
+		grep -rqw "$name" --include='*.c' "$3" || { echo "$1: $name is told nowhere"; status=1; }
+	done <"$known"
+	for id in $(grep -o '\<[0-9a-f]\{32\}\>' "$4" | sort -u); do
+		grep -q "^$id " "$known" || { echo "$4: $id is no kind of event"; status=1; }
+	done
+fi
 exit $status

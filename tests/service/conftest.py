@@ -1,26 +1,19 @@
 """One booted container for all tests of this directory, or the plain word why not."""
 import os
 import shutil
-import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from container import TOP, Container, Unavailable, base_root  # noqa: E402
+from container import BUILD, Unavailable, new_container  # noqa: E402
 from scene import APART, CONFIG, HOOKS, SECRET  # noqa: E402
 
-B = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
+
 def boot():
-    if os.geteuid() != 0:
-        raise Unavailable("a container needs root")
-    for program in ("systemd-nspawn", "mmdebstrap", "nsenter"):
-        if not shutil.which(program):
-            raise Unavailable(f"no {program} here")
-    container = Container(base_root(os.path.join(B, "callbackd")))
+    container = new_container()
     try:
-        subprocess.run(["make", "-s", "-C", TOP, "-o", "all", "install", "prefix=/usr", f"B={B}",
-                        f"DESTDIR={container.root}"], check=True, stdout=subprocess.DEVNULL)
+        container.install(BUILD)
         container.write("/etc/callbackd/callbackd.conf", CONFIG)
         for name, text in HOOKS.items():
             container.write(f"/usr/local/bin/{name}", "#!/bin/sh\n" + text, 0o755)

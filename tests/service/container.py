@@ -20,6 +20,7 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or "/var/tmp", "callbackd-test-root")
 BASE_PACKAGES = ["systemd", "systemd-sysv", "dbus", "curl"]
 MAKE_SECONDS = 150
@@ -125,7 +126,11 @@ def cgroups_of_our_own(name):
 
 
 class Container:
+    count = 0  # of this process: several may run at a time
+
     def __init__(self, base):
+        Container.count += 1
+        self.name = f"callbackd-test-{os.getpid()}-{Container.count}"
         self.dir = tempfile.mkdtemp(prefix="container-", dir=CACHE)
         self.root = os.path.join(self.dir, "root")
         self.process = None
@@ -157,10 +162,10 @@ class Container:
 
     def boot(self):
         argv = ["systemd-nspawn", "--quiet", "--register=no", "--private-network",
-                "--console=pipe", "--machine=callbackd-test", "-D", self.root, "--boot"]
+                "--console=pipe", f"--machine={self.name}", "-D", self.root, "--boot"]
         if not os.path.isdir("/run/systemd/system"):
             argv.insert(1, "--keep-unit")
-            self.procs = cgroups_of_our_own(f"callbackd-test-{os.getpid()}")
+            self.procs = cgroups_of_our_own(self.name)
         console = open(os.path.join(self.dir, "console"), "wb")
 
         def enter():
@@ -197,6 +202,12 @@ class Container:
     def _is_up(self):
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
         return state in ("running", "degraded")
+
+    def install(self, build):
+        """`make install` of what is built there, also over what runs."""
+        subprocess.run(["make", "-s", "-C", TOP, "-o", "all", "install", "prefix=/usr",
+                        f"B={build}", f"DESTDIR={self.root}"], check=True,
+                       stdout=subprocess.DEVNULL)
 
     def run(self, *argv, check=True, timeout=20, input=None):
         done = subprocess.run(
@@ -270,3 +281,13 @@ class Container:
                     pass
         if not os.path.ismount(self.root):
             shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def new_container():
+    """Not yet booted; Unavailable says why there is none."""
+    if os.geteuid() != 0:
+        raise Unavailable("a container needs root")
+    for program in ("systemd-nspawn", "mmdebstrap", "nsenter"):
+        if not shutil.which(program):
+            raise Unavailable(f"no {program} here")
+    return Container(base_root(os.path.join(BUILD, "callbackd")))

@@ -37,6 +37,17 @@ Verify=hmac
 SecretFile=demo.secret
 SignaturePrefix=sha256=
 
+[Source failing]
+Verify=hmac
+SecretFile=demo.secret
+SignaturePrefix=sha256=
+
+[Hook failing]
+Source=failing
+Exec=/usr/local/bin/failing
+Retries=1
+RetryDelay=100ms
+
 [Hook publish]
 Source=demo
 Exec=/usr/local/bin/publish
@@ -77,6 +88,7 @@ APART = (
 # Each writes what it saw into the state directory, its working directory.
 HOOKS = {
     "publish": 'echo "publishing $CALLBACK_ID"\necho "$CALLBACK_ID" >>published\n',
+    "failing": 'echo "failing badly" >&2\nexit 3\n',
     # More lines than any queue holds.
     "talk": "i=0\nwhile [ $i -lt 60000 ]; do echo \"line $i\"; i=$((i+1)); done\n",
     # A child in its group, one in a session of its own, one that forgot where it is from.

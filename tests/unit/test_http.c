@@ -584,12 +584,23 @@ static void test_drain(void **state)
 	world_init(&w, false);
 	world_listen(&w, false);
 	struct client idle = client_open(&w), busy = client_open(&w),
-		      fresh = client_open(&w);
+		      fresh = client_open(&w), kept = client_open(&w);
 	client_sends(&w, &idle, "GET /echo HTTP/1.1\r\n" H "\r\n");
 	UNTIL(&w, got(&idle, "200 "));
+	client_sends(&w, &kept, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	UNTIL(&w, got(&kept, "200 "));
 	client_sends(&w, &busy, "GET /later HTTP/1.1\r\n" H "\r\n");
-	UNTIL(&w, w.held && http_server_connections(w.server) == 3);
+	UNTIL(&w, w.held && http_server_connections(w.server) == 4);
+	clock_freeze(clock_wall_usec(), clock_mono_usec());
 	http_server_drain(w.server, on_drained, &w);
+	/* What was on its way in a kept connection is answered, and closes it. */
+	text_clear(&kept.in);
+	settle(&w);
+	client_sends(&w, &kept, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	UNTIL(&w, got(&kept, "200 "));
+	assert_true(has(&kept, "Connection: close\r\n"));
+	client_close(&kept);
+	clock_thaw();
 	UNTIL(&w, closed(&idle));
 	assert_false(closed(&busy) || closed(&fresh));
 	/* What connected before the end is still served, once. */
@@ -617,6 +628,33 @@ static void test_drain(void **state)
 	world_listen(&w, false);
 	http_server_drain(w.server, on_drained, &w);
 	assert_int_equal(w.drained, 1);
+	world_fini(&w);
+}
+
+/* Its bytes are in the kernel when its time is over: it is served and not reset. */
+static void test_a_request_at_the_last_moment(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, false);
+	world_listen(&w, false);
+	struct client c = client_open(&w);
+	client_sends(&w, &c, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	UNTIL(&w, got(&c, "200 "));
+	text_clear(&c.in);
+	settle(&w);
+	client_sends(&w, &c, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	clock_freeze(clock_wall_usec(), clock_mono_usec() + 16 * USEC_PER_SEC);
+	server_run_deadlines(w.server);
+	clock_thaw();
+	UNTIL(&w, got(&c, "200 "));
+	clock_freeze(clock_wall_usec(), clock_mono_usec() + 32 * USEC_PER_SEC);
+	server_run_deadlines(w.server);
+	UNTIL(&w, closed(&c));
+	clock_thaw();
+	assert_false(c.reset);
+	client_close(&c);
 	world_fini(&w);
 }
 
@@ -689,6 +727,7 @@ int main(void)
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_a_request_at_the_last_moment),
 		cmocka_unit_test(test_free_anywhere),
 #if !defined(__SANITIZE_ADDRESS__)
 		cmocka_unit_test(test_idle_memory),

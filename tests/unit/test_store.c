@@ -583,6 +583,7 @@ static void execute_sql(const char *sql)
 	"ALTER TABLE run DROP COLUMN source; ALTER TABLE run DROP COLUMN behind;" \
 	"CREATE INDEX run_waiting ON run (hook, due) WHERE state = 1;"
 #define UNDO_STEP_4 "DROP INDEX run_replay;"
+#define UNDO_STEP_5 "DELETE FROM meta WHERE key IN ('jobs', 'jobs_to');"
 
 /* What a store that knew nothing of asking has, is asked for. */
 static void test_from_version_1(void **state)
@@ -654,7 +655,7 @@ static void test_from_version_2(void **state)
 	assert_int_equal(run(&settle.op, STORE_SETTLE), 0);
 	assert_int_equal(run(&replay.op, STORE_REPLAY), 0);
 	close_store();
-	execute_sql(UNDO_STEP_4 UNDO_STEP_3 "PRAGMA user_version=2");
+	execute_sql(UNDO_STEP_5 UNDO_STEP_4 UNDO_STEP_3 "PRAGMA user_version=2");
 	reopen();
 	/* What waits is in the queue of its source. */
 	assert_int_equal(run(&claim.op, STORE_CLAIM), 0);
@@ -665,6 +666,78 @@ static void test_from_version_2(void **state)
 	assert_int_equal(run(&get.op, STORE_GET_RUN), 0);
 	assert_int_equal(get.record.replayed_by, number + 1);
 	store_op_fini(&get.op);
+}
+
+static void put_job(const char *id)
+{
+	struct store_put put = new_put(id, "OK", S);
+
+	assert_int_equal(run(&put.op, STORE_PUT), 0);
+}
+
+static int64_t meta(const char *key)
+{
+	sqlite3 *db;
+	sqlite3_stmt *row;
+	CLEANUP(freep)
+	char *sql = text_format("SELECT value FROM meta WHERE key = '%s'", key);
+
+	assert_int_equal(sqlite3_open(path_of(STORE_FILE), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+	int64_t value = sqlite3_column_int64(row, 0);
+	sqlite3_finalize(row);
+	sqlite3_close(db);
+	return value;
+}
+
+/* The jobs are counted as they come and go, not at each start. */
+static void test_count_of_jobs(void **state)
+{
+	struct store_forget forget = {.source = "src", .id = "b"};
+
+	(void)state;
+	put_job("a");
+	put_job("b");
+	put_job("c");
+	reopen();
+	assert_int_equal(store_counts(fix.store).jobs, 3);
+	assert_int_equal(run(&forget.op, STORE_FORGET), 0);
+	put_job("d");
+	put_job("e");
+	reopen();
+	assert_int_equal(store_counts(fix.store).jobs, 4);
+	close_store();
+	/* As of the last deletion: a and c; d and e came later. */
+	assert_int_equal(meta("jobs"), 2);
+	assert_int_equal(meta("jobs_to"), 4);
+	execute_sql("UPDATE meta SET value = value + 1000 WHERE key = 'jobs'");
+	reopen();
+	assert_int_equal(store_counts(fix.store).jobs, 1004);
+	/* Too many came since: the next transaction notes how many there are. */
+	close_store();
+	execute_sql("UPDATE meta SET value = 2 WHERE key = 'jobs';"
+		    "UPDATE job SET number = 20000 WHERE id = 'e'");
+	reopen();
+	assert_int_equal(store_counts(fix.store).jobs, 4);
+	put_job("f");
+	put_job("g");
+	close_store();
+	assert_int_equal(meta("jobs"), 5);
+	assert_int_equal(meta("jobs_to"), 20002);
+	reopen();
+	assert_int_equal(store_counts(fix.store).jobs, 6);
+	/* A number below it that no row has is given to none: it would not be counted. */
+	close_store();
+	execute_sql("UPDATE meta SET value = 6 WHERE key = 'jobs';"
+		    "UPDATE meta SET value = 100000 WHERE key = 'jobs_to'");
+	reopen();
+	put_job("h");
+	reopen();
+	assert_int_equal(store_counts(fix.store).jobs, 7);
+	close_store();
+	execute_sql("DELETE FROM meta WHERE key = 'jobs'");
+	expect_refusal(-EIO, "how many jobs");
 }
 
 /* A start that was killed while it made the file leaves nothing in the way. */
@@ -711,6 +784,7 @@ int main(void)
 		TEST(test_from_version_1),
 		TEST(test_versions),
 		TEST(test_from_version_2),
+		TEST(test_count_of_jobs),
 		TEST(test_unfinished_creation),
 	};
 
