@@ -49,7 +49,7 @@ def test_nothing_wakes_it(run_daemon, recorder):
     # A connection times out, STATUS= is told once more, the log is carried over after a quiet:
     # then nothing, for longer than the period of anything that would come again and again.
     seconds = 12 if FULL else 4
-    until(lambda: is_quiet(d.process.pid, seconds), timeout=90, what="quiet")
+    until(lambda: is_quiet(d.process.pid, seconds), timeout=45, what="quiet")
 
 
 def is_quiet(pid, seconds):
