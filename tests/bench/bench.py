@@ -1,148 +1,171 @@
 #!/usr/bin/python3
 """
-Durable acknowledgement beside a server that stores nothing, in one run: signed 2 KiB callbacks over
-keep-alive connections, closed loop, rounds interleaved, medians told with their spread. And what an
-idle daemon weighs, and how long a hook waits for its start.
+Durable acknowledgement beside what people would use instead, all in one run on one machine: 2 KiB of
+JSON, signed with HMAC-SHA256, each body different, over connections that stay open. A closed loop
+finds the peak; rounds take turns, medians are told with their spread. An open loop at half the peak
+finds the latency, in a store that is pruned meanwhile. And what an idle daemon weighs.
 
-    make bench            SECONDS=10 ROUNDS=3 by environment
+    make bench            SECONDS=10 ROUNDS=3 CONNECTIONS="1 16 64 256" ONLY="redis nginx" by environment
+
+A run of full length writes tests/bench/bench.json, the chart bench.svg beside it, and the table of
+README.md; a shorter one writes to build/bench and leaves them alone.
 """
 
-import http.client
 import json
 import os
-import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "daemon")]
+import figures
+from fill import fill
+from rivals import DAEMON, RIVALS, SECRET, SOURCE, Ours, Raw, rss_anon_kib
 
-from helpers import Daemon, build_directory, hmac_hex, until  # noqa: E402
+from helpers import build_directory, hmac_hex, until
 
 SECONDS = float(os.environ.get("SECONDS", "10"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-SECRET = "bench-secret"
-SOURCE = "[Source bench]\nVerify=hmac\nSecretFile=secret\n"
+CONNECTIONS = [int(n) for n in os.environ.get("CONNECTIONS", "1 16 64 256").split()]
+ONLY = os.environ.get("ONLY", "").split()
+FILLED = int(os.environ.get("FILLED", "1000000"))
+FULL_LENGTH = SECONDS >= 10 and ROUNDS >= 3 and not ONLY and CONNECTIONS == [1, 16, 64, 256]
+OVERLOAD_CONNECTIONS = 2048
 
 
-class Ours:
-    name = "callbackd (verified, fdatasync before 200)"
-
-    def __enter__(self):
-        self.daemon = Daemon(SOURCE, daemon="LogLevel=warning\nMaxRequestsPerConnection=1000000000", files={"secret": SECRET}).start()
-        self.port = self.daemon.port
-        return self
-
-    def __exit__(self, *_):
-        self.daemon.stop()
-        self.daemon.close()
-
-
-class Nginx:
-    name = "nginx, a bare 200 (stores nothing)"
-
-    def __enter__(self):
-        self.directory = tempfile.mkdtemp(prefix="bench-nginx-")
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        conf = os.path.join(self.directory, "nginx.conf")
-        with open(conf, "w", encoding="utf-8") as out:
-            out.write(
-                f"daemon off; worker_processes 2; pid {self.directory}/pid; error_log {self.directory}/error;"
-                "events { worker_connections 4096; } http { access_log off; keepalive_requests 1000000000;"
-                f" client_body_temp_path {self.directory}; server {{ listen 127.0.0.1:{self.port};"
-                ' location / { return 200 "{}"; } } }\n'
-            )
-        self.process = subprocess.Popen(["nginx", "-c", conf], stderr=subprocess.DEVNULL)
-        until(self._answers)
-        return self
-
-    def _answers(self):
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-            return True
-        except OSError:
-            return False
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def load(port, connections):
+def load(server, connections, seconds=SECONDS, *more):
     out = subprocess.run(
-        [build_directory() / "bench/load", str(port), "/callback/bench", SECRET, str(connections), str(SECONDS)],
-        capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
-    return dict(zip(("rate", "p50", "p99", "max", "failures"), map(float, out), strict=True))
+        [build_directory() / "bench/load", "--port", str(server.port), "--connections", str(connections),
+         "--secret", SECRET, "--seconds", str(seconds), *server.words, *map(str, more)],
+        stdout=subprocess.PIPE, text=True, check=True, timeout=seconds + 60,
+    ).stdout  # fmt: skip
+    return json.loads(out)
 
 
-def throughput():
-    rivals = [Ours] + ([Nginx] if shutil.which("nginx") else [])
-    if len(rivals) == 1:
-        print("nginx is not installed: left out")
-    for connections in (1, 16, 64):
-        results = {r.name: [] for r in rivals}
-        for _ in range(ROUNDS):
-            for rival in rivals:
-                with rival() as server:
-                    results[rival.name].append(load(server.port, connections))
-        for name, rounds in results.items():
-            rates = sorted(r["rate"] for r in rounds)
-            print(
-                f"{connections:3} connections  {name:45} {statistics.median(rates):8.0f}/s"
-                f" ({rates[0]:.0f} to {rates[-1]:.0f})  p50 {statistics.median(r['p50'] for r in rounds) / 1000:.2f} ms"
-                f"  p99 {statistics.median(r['p99'] for r in rounds) / 1000:.2f} ms"
-                f"  failures {sum(int(r['failures']) for r in rounds)}"
-            )
-
-
-def memory():
+def once_ours(connections):
+    """The load, and how callbacks and bytes fell into commits."""
     with Ours() as server:
-        time.sleep(1)
-        with open(f"/proc/{server.daemon.process.pid}/status", encoding="ascii") as status:
-            rss = next(line for line in status if line.startswith("RssAnon")).split()[1]
-    print(f"idle: RssAnon {rss} KiB")
+        before = server.counted()
+        got = load(server, connections)
+        commits, jobs, written = (a - b for a, b in zip(server.counted(), before, strict=True))
+    got["batch"] = jobs / max(1, commits)
+    got["bytes_a_batch"] = written / max(1, commits)
+    return got
 
 
-def hook_latency():
-    """From the sender's request to the hook's first instruction, 100 callbacks/s."""
-    directory = tempfile.mkdtemp(prefix="bench-hook-")
-    script = os.path.join(directory, "hook")
-    with open(script, "w", encoding="utf-8") as out:
-        out.write(f'#!/bin/sh\nexec date +"$CALLBACK_ID %s%N" >>{directory}/starts\n')
-        os.fchmod(out.fileno(), 0o700)
-    daemon = Daemon(
-        SOURCE + f"[Hook h]\nExec={script}\nMaxConcurrent=16\n", daemon="LogLevel=warning", files={"secret": SECRET}
-    ).start()
-    sent, c = {}, http.client.HTTPConnection("127.0.0.1", daemon.port)
-    begin = time.monotonic()
-    for i in range(300):
-        time.sleep(max(0, begin + i / 100 - time.monotonic()))
-        body = json.dumps({"id": f"j{i}", "status": "completed"})
-        sent[f"j{i}"] = time.time_ns()
-        c.request("POST", "/callback/bench", body, hmac_hex(SECRET, body))
-        c.getresponse().read()
-    daemon.stop()
-    with open(f"{directory}/starts", encoding="ascii") as starts:
-        lags = sorted((int(line.split()[1]) - sent[line.split()[0]]) / 1e6 for line in starts)
-    daemon.close()
-    shutil.rmtree(directory)
+def once(rival, connections):
+    with rival() as server:
+        return load(server, connections)
+
+
+def tell(connections, name, got):
     print(
-        f"callback sent to hook's `date` (sh and date started, 100/s, {len(lags)} hooks):"
-        f" p50 {lags[len(lags) // 2]:.1f} ms  p99 {lags[len(lags) * 99 // 100]:.1f} ms"
+        f"  {connections:3} {name:11} {got['rate']:8.0f}/s"
+        + (f"  p50 {got['p50'] / 1000:7.2f} ms  p99 {got['p99'] / 1000:7.2f} ms" if "p50" in got else "")
+        + (f"  client {got['client_cpu']:.0f} us a request" if "client_cpu" in got else "")
+        + (f"  FAILED {got['failed']}" if got.get("failed") else ""),
+        flush=True,
     )
 
 
+def peak():
+    """{connections: {name: [round, …]}}"""
+    rivals = []
+    for rival in RIVALS:
+        if ONLY and rival.name not in ONLY:
+            continue
+        if why := rival.ready():
+            print(f"left out: {why}")
+        else:
+            rivals.append(rival)
+    results = {n: {} for n in CONNECTIONS}
+    for turn in range(ROUNDS):
+        print(f"round {turn + 1} of {ROUNDS}", flush=True)
+        for n in CONNECTIONS:
+            ours = once_ours(n)
+            rate = Raw.measure(ours["batch"], ours["bytes_a_batch"], SECONDS)
+            for name, got in (
+                (Ours.name, ours),
+                (Raw.name, {"rate": rate}),
+                *((rival.name, try_once(rival, n)) for rival in rivals),
+            ):
+                if got:
+                    results[n].setdefault(name, []).append(got)
+                    tell(n, name, got)
+    return results
+
+
+def try_once(rival, connections):
+    """A rival that does not come through is told of; it does not end the run of the others."""
+    try:
+        return once(rival, connections)
+    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as problem:
+        print(f"  {connections:3} {rival.name}: {problem}", flush=True)
+        return None
+
+
+def open_loop(rate):
+    """
+    Half the peak for 3 * SECONDS, each request at its time, while the store forgets what is older
+    than its retention as fast as it may, and carries its log over.
+    """
+    with Ours(SOURCE, daemon=f"{DAEMON}\nRetention=1d") as server:
+        body = '{"id":"first","status":"completed","padding":"' + "x" * 400 + '"}'
+        assert server.daemon.post("/callback/bench", body, hmac_hex(SECRET, body)).status == 200
+        assert server.daemon.stop() == 0
+        fill(os.path.join(server.daemon.state, "callbackd.db"), FILLED, age_days=2)
+        server.daemon.start()
+        server.pid = server.daemon.process.pid
+        commits, _, written = server.counted()
+        before = server.daemon.control("GET", "/v1/status").json["store"]
+        got = load(server, 256, 3 * SECONDS, "--rate", rate, "--warm", 1)
+        after = server.daemon.control("GET", "/v1/status").json["store"]
+        taken = (got["rate"]) * 3 * SECONDS + rate * 1
+        got["offered"] = rate
+        got["pruned"] = max(0, round(before["jobs"] + taken - after["jobs"]))
+        got["commits"] = after["commits"] - commits
+        got["written"] = server.counted()[2] - written
+    return got
+
+
+def overload():
+    """
+    Twice what it takes from as many connections in a closed loop: how much of that it keeps, and how
+    long those wait whom it accepts. What finds every connection busy is not sent at all.
+    """
+    with Ours() as server:
+        peak_rate = load(server, OVERLOAD_CONNECTIONS)["rate"]
+        got = load(server, OVERLOAD_CONNECTIONS, SECONDS, "--rate", 2 * peak_rate, "--drop")
+    got["peak"], got["offered"] = peak_rate, 2 * peak_rate
+    return got
+
+
+def idle():
+    with Ours() as server:
+        assert server.daemon.post("/callback/bench", "{}", hmac_hex(SECRET, "{}")).status == 200
+        until(lambda: server.daemon.control("GET", "/v1/status").status == 200)
+        time.sleep(1)
+        rss = rss_anon_kib(server.pid)
+    with open(build_directory() / "callbackd", "rb") as binary:
+        stripped = build_directory() / "bench/callbackd.stripped"
+        stripped.write_bytes(binary.read())
+    subprocess.run(["strip", stripped], check=True)
+    return {"rss_kib": rss, "binary_kib": stripped.stat().st_size / 1024}
+
+
+def main():
+    begin = time.monotonic()
+    run = {"when": time.strftime("%Y-%m-%d"), "seconds": SECONDS, "rounds": ROUNDS, "machine": figures.machine()}
+    run["idle"] = idle()
+    run["peak"] = {str(n): of for n, of in peak().items()}
+    best = max(statistics.median(r["rate"] for r in of[Ours.name]) for of in run["peak"].values())
+    print(f"open loop at half of {best:.0f}/s, with {FILLED} old jobs to forget", flush=True)
+    run["open"] = open_loop(best / 2)
+    print(f"open loop at twice the peak, over {OVERLOAD_CONNECTIONS} connections", flush=True)
+    run["overload"] = overload()
+    print(f"({time.monotonic() - begin:.0f} s)\n")
+    figures.publish(run, FULL_LENGTH)
+
+
 if __name__ == "__main__":
-    memory()
-    hook_latency()
-    throughput()
+    sys.exit(main())

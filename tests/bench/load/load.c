@@ -3,7 +3,8 @@
  * checked. Without --rate the loop is closed: a connection sends its next request when the
  * last one is answered, which finds the peak. With --rate it is open: each request has a
  * time at which it is due, and its latency counts from then, whether or not a connection
- * was free, so that a server that stalls is not spared the requests it delayed.
+ * was free, so that a server that stalls is not spared the requests it delayed. With --drop
+ * what finds no connection free when it is due is given up, and counted.
  *
  * Every protocol's client signs, so that all of them cost about the same. Loopback only;
  * ends by itself. Prints one line of JSON; times are microseconds.
@@ -39,6 +40,7 @@ static struct {
 	const char *path, *secret;
 	int port, n_connections, n_sources;
 	double seconds, warm, rate;
+	bool drop;
 	size_t body_bytes;
 	SSL_CTX *tls;
 } options = {.protocol = &load_http,
@@ -55,7 +57,7 @@ static int ep;
 static char *body, prefix[9];
 static EVP_MAC_CTX *mac;
 static uint64_t serial, begin_ns, measure_ns, end_ns;
-static uint64_t n_ok, n_shed, n_failed, n_out;
+static uint64_t n_answered, n_shed, n_failed, n_out, n_dropped;
 static struct histogram from_due, from_sent;
 
 static uint64_t now_ns(void)
@@ -173,14 +175,14 @@ static void note(struct peer *p, enum verdict verdict, uint64_t now)
 	if (verdict == ANSWER_BAD && !n_failed)
 		fprintf(stderr, "load: unexpected: %.*s\n", (int)p->got, p->in);
 	n_failed += verdict == ANSWER_BAD;
-	/* What is counted is due, or in a closed loop answered, in the time measured. */
-	uint64_t when = options.rate > 0 ? p->due_ns : now;
-	if (when < measure_ns || when >= end_ns)
-		return;
-	n_shed += verdict == ANSWER_SHED;
+	/* A rate is of what was answered in the time measured, latency of what was due. */
+	bool in_time = now >= measure_ns && now < end_ns;
+	n_shed += verdict == ANSWER_SHED && in_time;
 	if (verdict != ANSWER_OK)
 		return;
-	n_ok++;
+	n_answered += in_time;
+	if (p->due_ns < measure_ns || p->due_ns >= end_ns)
+		return;
 	count(&from_due, now - p->due_ns);
 	count(&from_sent, now - p->sent_ns);
 }
@@ -226,14 +228,17 @@ static uint64_t send_due(uint64_t *sent)
 			return UINT64_MAX;
 		if (due > now_ns())
 			return due;
-		if (!n_idle)
+		if (!n_idle && !options.drop)
 			return UINT64_MAX; /* an answer wakes us */
-		begin_request(idle[--n_idle], due);
+		if (n_idle)
+			begin_request(idle[--n_idle], due);
+		else
+			n_dropped++;
 		++*sent;
 	}
 }
 
-/* How many were due and never found a connection. */
+/* How many were due and never sent. */
 static uint64_t run(void)
 {
 	uint64_t sent = 0, due = 0, total = 0;
@@ -265,7 +270,7 @@ static uint64_t run(void)
 			on_ready(events[i].data.ptr, events[i].events);
 	}
 	n_failed += n_out;
-	return total > sent ? total - sent : 0;
+	return (total > sent ? total - sent : 0) + n_dropped;
 }
 
 static void print(uint64_t unsent)
@@ -278,7 +283,7 @@ static void print(uint64_t unsent)
 	printf("{\"rate\": %.1f, \"shed\": %.1f, \"failed\": %llu, \"unsent\": %llu, "
 	       "\"p50\": %llu, \"p99\": %llu, \"p999\": %llu, \"max\": %llu, "
 	       "\"service_p99\": %llu, \"service_max\": %llu, \"client_cpu\": %.2f}\n",
-		(double)n_ok / options.seconds, (double)n_shed / options.seconds,
+		(double)n_answered / options.seconds, (double)n_shed / options.seconds,
 		(unsigned long long)n_failed, (unsigned long long)unsent,
 		(unsigned long long)quantile(&from_due, 0.5),
 		(unsigned long long)quantile(&from_due, 0.99),
@@ -322,7 +327,8 @@ static void prepare(void)
 static const struct option words[] = {{"protocol", 1, NULL, 'p'}, {"port", 1, NULL, 'P'},
 	{"path", 1, NULL, 'a'}, {"secret", 1, NULL, 's'}, {"connections", 1, NULL, 'c'},
 	{"seconds", 1, NULL, 't'}, {"warm", 1, NULL, 'w'}, {"rate", 1, NULL, 'r'},
-	{"body", 1, NULL, 'b'}, {"sources", 1, NULL, 'n'}, {"tls", 0, NULL, 'T'}, {0}};
+	{"body", 1, NULL, 'b'}, {"sources", 1, NULL, 'n'}, {"tls", 0, NULL, 'T'},
+	{"drop", 0, NULL, 'd'}, {0}};
 
 static const struct protocol *find(const char *name)
 {
@@ -349,6 +355,7 @@ static void parse(int argc, char **argv)
 		case 'r': options.rate = atof(optarg); break;
 		case 'b': options.body_bytes = strtoul(optarg, NULL, 10); break;
 		case 'n': options.n_sources = atoi(optarg); break;
+		case 'd': options.drop = true; break;
 		case 'T': options.tls = SSL_CTX_new(TLS_client_method()); break;
 		default: exit(2);
 		}
