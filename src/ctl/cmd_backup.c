@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DIRECTORY_DEFAULT "/var/lib/callbackd"
@@ -204,12 +205,19 @@ int cmd_backup(struct ctl *ctl, const struct ctl_args *args)
 {
 	const char *path = args->operands[0];
 	CLEANUP(freep) char *new = text_format("%s.XXXXXX", path);
+	struct stat st;
 	int fd, r;
 
 	if (!strcmp(path, "-"))
 		return receive(ctl, STDOUT_FILENO, "standard output");
 	if (!new)
 		return ctl_no_memory();
+	/* The new file takes the name: root would lose /dev/null by that. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		ctl_complain(
+			"%s is no regular file (- is standard output)", ctl_escape(path));
+		return S_ISDIR(st.st_mode) ? CTL_UNKNOWN : CTL_FAILED;
+	}
 	fd = mkostemp(new, O_CLOEXEC); /* 0600 */
 	if (fd < 0)
 		return complain(path, -errno);
@@ -234,8 +242,9 @@ int cmd_restore(struct ctl *ctl, const struct ctl_args *args)
 		args->operands[0], &facts, &aside, &words);
 
 	if (r) {
+		bool busy = r == -EBUSY;
 		r = complain_of(words, r);
-		if (r == CTL_JOB)
+		if (busy)
 			ctl_complain("stop it first: systemctl stop callbackd.service "
 				     "callbackd.socket callbackd-tls.socket");
 		return r;

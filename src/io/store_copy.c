@@ -17,6 +17,7 @@
 /* More than a life can have given since the copy was made, and a thousand restores fit into
  * the 53 bits that every reader of JSON has for a number. */
 #define NUMBERS_APART (1ull << 40)
+#define NUMBERS_END   (1ull << 53)
 
 static int problem(char **ret_error, int error, const char *format, ...)
 	PRINTF_LIKE(3, 4);
@@ -80,6 +81,63 @@ static int ask_number(
 	return r;
 }
 
+/* What stands in it is ours to the letter: a trigger would run in the daemon, and a table
+ * that lacks a column would stop its start. */
+static int check_schema(sqlite3 *db, const char *path, int version, char **ret_error)
+{
+	static const char all[] =
+		"SELECT ifnull(group_concat(sql, ';'), '') FROM (SELECT sql FROM "
+		"sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' "
+		"OR type NOT IN ('table', 'index') ORDER BY type, name)";
+	CLEANUP(freep) char *have = NULL;
+	CLEANUP(freep) char *want = NULL;
+	sqlite3 *ours = NULL;
+	int r = 0;
+
+	if (sqlite3_open(":memory:", &ours))
+		r = problem(ret_error, -ENOMEM, "out of memory");
+	for (int i = 0; !r && i < version; i++)
+		if (sqlite3_exec(ours, store_schema_steps[i], NULL, NULL, NULL))
+			r = database_problem(ours, path, ret_error);
+	if (!r)
+		r = ask(ours, path, all, &want, ret_error);
+	if (!r)
+		r = ask(db, path, all, &have, ret_error);
+	if (!r && strcmp(have, want) != 0)
+		r = problem(ret_error, -EBADMSG,
+			"%s is no store of callbackd: its tables are not those of "
+			"version %d",
+			path, version);
+	sqlite3_close(ours);
+	return r;
+}
+
+/* Run ids are made of the name, and of numbers that have to go on from here. */
+static int check_values(sqlite3 *db, const char *path, const char *name, char **ret_error)
+{
+	CLEANUP(freep)
+	char *text = text_format(
+		"SELECT count(*) FROM (SELECT max(number) AS n FROM job UNION ALL "
+		"SELECT max(number) FROM run UNION ALL SELECT max(seq) FROM change "
+		"UNION ALL SELECT value FROM meta WHERE key IN ('next_job', 'next_run', "
+		"'next_change')) WHERE n IS NOT NULL AND (typeof(n) <> 'integer' OR "
+		"n NOT BETWEEN 0 AND %llu)",
+		NUMBERS_END - NUMBERS_APART);
+	uint64_t wrong = 0;
+
+	if (strlen(name) != STORE_NAME_SIZE - 1 ||
+		strspn(name, "0123456789abcdefghijklmnopqrstuvwxyz") != strlen(name))
+		return problem(ret_error, -EBADMSG,
+			"%s is no store of callbackd: it has no name", path);
+	if (!text)
+		return problem(ret_error, -ENOMEM, "out of memory");
+	int r = ask_number(db, path, text, &wrong, ret_error);
+	if (!r && wrong)
+		r = problem(ret_error, -EBADMSG,
+			"%s is damaged: its numbers are out of range", path);
+	return r;
+}
+
 /* Whose it is, and that every page of it can be read and makes sense. */
 static int check(
 	sqlite3 *db, const char *path, struct store_copy_facts *ret, char **ret_error)
@@ -105,8 +163,12 @@ static int check(
 	if (!r && strcmp(verdict, "ok") != 0)
 		r = problem(ret_error, -EBADMSG, "%s is damaged: %s", path, verdict);
 	if (!r)
+		r = check_schema(db, path, ret->version, ret_error);
+	if (!r)
 		r = ask(db, path, "SELECT value FROM meta WHERE key = 'name'", &name,
 			ret_error);
+	if (!r)
+		r = check_values(db, path, name, ret_error);
 	if (!r)
 		snprintf(ret->name, sizeof(ret->name), "%s", name);
 	if (!r)
@@ -168,7 +230,7 @@ static int connect_to(const char *path, bool immutable, sqlite3 **ret, char **re
 int store_copy_check(const char *path, struct store_copy_facts *ret, char **ret_error)
 {
 	sqlite3 *db = NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait */
 
 	*ret = (struct store_copy_facts){0};
 	*ret_error = NULL;
@@ -198,23 +260,43 @@ static int copy_bytes(int from, int to)
 	return n < 0 ? -errno : 0;
 }
 
+/* Of one that was cut short, its log most of all: SQLite would apply that to the next. */
+static void clear(struct store *s)
+{
+	static const char *const files[] = {
+		COPY_FILE "-journal", COPY_FILE "-wal", COPY_FILE "-shm", COPY_FILE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (unlinkat(s->directory_fd, files[i], 0) < 0 && errno != ENOENT)
+			return; /* take_in() says so: the last is still there */
+}
+
+/* What root makes in the directory of another is to be that one's, a refusal included. */
+static int give_away(struct store *s, int fd)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (fstat(s->directory_fd, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0)
+		return -errno;
+	return 0;
+}
+
 /* Its own copy of the file beside the store, with the owner of the directory. */
 static int take_in(struct store *s, const char *path, char **ret_error)
 {
-	struct stat directory = {0};
-	int from = open(path, O_RDONLY | O_CLOEXEC), to = -1;
-	int r = from < 0 || fstat(s->directory_fd, &directory) < 0 ? -errno : 0;
+	int from = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), to = -1;
+	int r = from < 0 ? -errno : 0;
 
-	unlinkat(s->directory_fd, COPY_FILE, 0); /* of one that was cut short */
+	clear(s);
 	if (!r) {
 		to = openat(s->directory_fd, COPY_FILE,
 			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		r = to < 0 ? -errno : copy_bytes(from, to);
 	}
-	if (!r && geteuid() == 0 &&
-		(fchown(to, directory.st_uid, directory.st_gid) < 0 ||
-			fchown(s->lock_fd, directory.st_uid, directory.st_gid) < 0))
-		r = -errno;
+	if (!r)
+		r = give_away(s, to);
 	if (!r && fsync(to) < 0)
 		r = -errno;
 	if (to >= 0)
@@ -268,16 +350,20 @@ static int put_in_place(struct store *s, char **ret_aside, char **ret_error)
 	char stamp[CLOCK_TEXT_SIZE], *end;
 	CLEANUP(freep) char *aside = NULL;
 	CLEANUP(freep) char *aside_log = NULL;
+	CLEANUP(freep) char *aside_journal = NULL;
 
 	clock_format(clock_wall_usec(), stamp);
 	if ((end = strchr(stamp, 'Z')))
 		*end = '\0';
 	aside = text_format(STORE_FILE ".%s", stamp);
 	aside_log = text_format(STORE_FILE ".%s-wal", stamp);
-	if (!aside || !aside_log)
+	aside_journal = text_format(STORE_FILE ".%s-journal", stamp);
+	if (!aside || !aside_log || !aside_journal)
 		return problem(ret_error, -ENOMEM, "out of memory");
 	int kept = rename_in(s, STORE_FILE, aside, false);
 	int r = kept < 0 ? kept : rename_in(s, STORE_FILE "-wal", aside_log, false);
+	if (r >= 0) /* of a start that was cut short */
+		r = rename_in(s, STORE_FILE "-journal", aside_journal, false);
 	if (r >= 0)
 		r = fsync(s->directory_fd) < 0 ? -errno : 0;
 	if (r >= 0)
@@ -301,6 +387,10 @@ static int restore(struct store *s, const char *directory, const char *path,
 	if (stat(directory, &st) < 0)
 		return problem(ret_error, -errno, "%s: %s", directory, strerror(errno));
 	int r = store_dir_open(s, directory, ret_error);
+	if (r) /* what stands there may be another restore's */
+		return r;
+	if ((r = give_away(s, s->lock_fd)) < 0)
+		problem(ret_error, r, "%s: %s", directory, strerror(-r));
 	if (!r)
 		r = store_copy_check(path, ret, ret_error);
 	if (!r)
@@ -309,8 +399,7 @@ static int restore(struct store *s, const char *directory, const char *path,
 		r = move_on(copy, ret, ret_error);
 	if (!r)
 		r = put_in_place(s, ret_aside, ret_error);
-	if (r && s->directory_fd >= 0)
-		unlinkat(s->directory_fd, COPY_FILE, 0);
+	clear(s);
 	return r;
 }
 

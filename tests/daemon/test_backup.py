@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import stat
 import subprocess
 import threading
 import time
@@ -272,3 +273,111 @@ def test_a_disk_without_room_refuses_it_and_takes_callbacks(new_daemon, tmp_path
         d.stop()
     finally:
         subprocess.run(["umount", "-l", d.state], check=True)
+
+
+HALF_DONE = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA journal_mode=DELETE")
+db.execute("PRAGMA cache_size=1")
+db.execute("BEGIN IMMEDIATE")
+db.execute("UPDATE callback SET payload = zeroblob(length(payload))")
+db.execute("UPDATE job SET deliveries = 99")
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("log", ["journal", "wal"])
+def test_what_a_restore_that_was_cut_short_left_is_no_part_of_the_next(d, tmp_path, log):
+    fill(d, 60, "old", size=5 * KIB)
+    assert d.ctl("backup", tmp_path / "old").returncode == 0
+    fill(d, 200, "new", size=5 * KIB)
+    assert d.ctl("backup", tmp_path / "new").returncode == 0
+    d.stop()
+    half = os.path.join(d.state, "callbackd.db.restore")
+    shutil.copy(tmp_path / "old", half)
+    script = HALF_DONE if log == "journal" else HALF_DONE.replace("=DELETE", "=WAL").replace("os._exit", "db.execute('COMMIT'); os._exit")
+    subprocess.run(["/usr/bin/python3", "-c", script, half], timeout=30, check=True)
+    assert os.path.getsize(f"{half}-{log}") > 10000, "the scene is set"
+    done = restore(d, tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    assert not [f for f in os.listdir(d.state) if ".restore" in f]
+    d.start()
+    assert d.job("s", "new199")["deliveries"] == 1
+    assert d.job("s", "old0")["deliveries"] == 1
+
+
+def test_a_journal_beside_the_store_goes_aside_with_it(d, tmp_path):
+    """Of a start that was cut short while it took a restored store into use."""
+    fill(d, 200, "kept", size=5 * KIB)
+    assert d.ctl("backup", tmp_path / "copy").returncode == 0
+    fill(d, 60, "later", size=5 * KIB)
+    d.stop()
+    store = os.path.join(d.state, "callbackd.db")
+    subprocess.run(["/usr/bin/python3", "-c", HALF_DONE, store], timeout=30, check=True)
+    assert os.path.getsize(f"{store}-journal") > 10000, "the scene is set"
+    done = restore(d, tmp_path / "copy", "--json")
+    assert done.returncode == 0, done.stderr
+    aside = json.loads(done.stdout)["aside"]
+    assert os.path.exists(f"{aside}-journal") and not os.path.exists(f"{store}-journal")
+    d.start()
+    assert d.job("s", "kept199")["deliveries"] == 1
+
+
+@pytest.mark.parametrize("what, words", [
+    ("fifo", "no store of callbackd"), ("trigger", "no store of callbackd"), ("view", "no store of callbackd"),
+    ("table", "no store of callbackd"), ("name", "no store of callbackd"), ("numbers", "damaged"),
+])
+def test_a_crafted_file_is_refused(d, tmp_path, what, words):
+    fill(d, 5)
+    copy = tmp_path / "copy"
+    assert d.ctl("backup", copy).returncode == 0
+    d.stop()
+    before = sorted(os.listdir(d.state))
+    if what == "fifo":
+        os.unlink(copy)
+        os.mkfifo(copy)
+    else:
+        with sqlite3.connect(copy) as db:
+            db.execute("PRAGMA journal_mode=DELETE")
+            db.executescript({
+                "trigger": "CREATE TRIGGER t AFTER INSERT ON job BEGIN DELETE FROM run; END",
+                "view": "DROP TABLE token; CREATE VIEW token AS SELECT 1 AS hash, 2 AS source, 3 AS id, 4 AS created",
+                "table": "ALTER TABLE run DROP COLUMN reason",
+                "name": "UPDATE meta SET value = char(27) || '[2Jabcd' WHERE key = 'name'",
+                "numbers": "INSERT OR REPLACE INTO meta VALUES ('next_run', 9223372036854775807)",
+            }[what])
+    done = restore(d, copy)
+    assert done.returncode == 1 and words in done.stderr, done
+    assert "systemctl stop" not in done.stderr, "no daemon is in its way"
+    assert sorted(os.listdir(d.state)) == before
+    d.start()
+    assert d.job("s", "f4")
+
+
+def test_who_comes_second_takes_nothing_from_who_restores(d, tmp_path):
+    fill(d, 5)
+    assert d.ctl("backup", tmp_path / "copy").returncode == 0
+    half = os.path.join(d.state, "callbackd.db.restore")
+    with open(half, "wb") as f:
+        f.write(b"being written by the first")
+    assert restore(d, tmp_path / "copy").returncode == 1
+    assert os.path.exists(half)
+
+
+def test_a_backup_takes_the_place_of_no_device(d):
+    fifo = os.path.join(os.path.dirname(d.state), "pipe")
+    os.mkfifo(fifo)
+    done = d.ctl("backup", fifo)
+    assert done.returncode != 0 and "no regular file" in done.stderr, done
+    assert stat.S_ISFIFO(os.stat(fifo).st_mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of another")
+def test_a_restore_that_is_refused_leaves_no_lock_of_root(d, new_daemon, tmp_path):
+    other = new_daemon(SOURCE)
+    os.mkdir(other.state, 0o700)
+    os.chown(other.state, 65534, 65534)
+    assert restore(other, tmp_path / "absent").returncode == 66
+    for name in os.listdir(other.state):
+        assert os.stat(os.path.join(other.state, name)).st_uid == 65534, name
