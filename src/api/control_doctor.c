@@ -27,7 +27,7 @@ struct examination {
 	struct doctor doctor;
 };
 
-/* The thread's alone to count; nobody knows more of one that hangs. */
+/* Set by the loop when it abandons one, cleared by that one's thread when it comes back. */
 static atomic_bool hangs;
 
 struct asked {
