@@ -4,10 +4,12 @@
  *   ask ─► … the store copies … ─► a file without a name ─► pieces ─► end
  *                                        │ the peer is slow: look again soon
  *
- * One at a time, for each takes as much room on the disk as the store. What breaks off midway
- * breaks the connection: no half copy looks like a whole one.
+ * One at a time, for each takes as much room on the disk as the store. So it is broken off
+ * when the disk gets low meanwhile, or when the peer reads nothing for a minute. What breaks
+ * off midway breaks the connection: no half copy looks like a whole one.
  */
 #include "api/call.h"
+#include "base/clock.h"
 #include "io/log.h"
 
 #include <errno.h>
@@ -15,12 +17,14 @@
 
 #define PIECE_BYTES (32u * 1024)
 #define BREATH_USEC (1 * USEC_PER_MSEC)
+#define STALL_USEC  (60 * USEC_PER_SEC)
 
 struct backup {
 	bool copied, whole;
 	const char *why; /* it failed */
 	int fd;
 	uint64_t bytes, sent;
+	uint64_t moved_usec; /* when the peer took something, monotonic */
 	struct event *timer;
 };
 
@@ -57,6 +61,7 @@ static int send_pieces(struct call *c)
 		if (r < 0)
 			return r;
 		b->sent += (uint64_t)n;
+		b->moved_usec = clock_mono_usec();
 	}
 	return 1;
 }
@@ -67,6 +72,10 @@ static void go_on(struct call *c)
 	struct backup *b = c->data;
 	int r = send_pieces(c);
 
+	if (r == 0 && !store_healthy(c->flow->store))
+		r = -ENOSPC;
+	if (r == 0 && clock_mono_usec() - b->moved_usec > STALL_USEC)
+		r = -ETIMEDOUT;
 	if (r == 0 && evtimer_add(b->timer, &breath) < 0)
 		r = -ENOMEM;
 	if (r == 0)
@@ -76,6 +85,10 @@ static void go_on(struct call *c)
 	if (r > 0)
 		log_event(LOG_BACKUP, NULL, "A backup was taken, %llu bytes",
 			(unsigned long long)b->bytes);
+	else if (r == -ENOSPC)
+		b->why = "the store needs the room that its copy takes";
+	else if (r == -ETIMEDOUT)
+		b->why = "nobody has read from it for a minute";
 	else if (r != -EPIPE)
 		b->why = strerrordesc_np(-r);
 	call_text(c, 200, NULL, BYTES_NONE);
@@ -108,6 +121,7 @@ static void on_copied(struct call *c)
 	b->fd = op->fd;
 	b->bytes = op->bytes;
 	b->copied = true;
+	b->moved_usec = clock_mono_usec();
 	op->made = false; /* it is ours now */
 	c->streaming = c->breakable = true;
 	http_stream_begin(c->request, 200, "application/vnd.sqlite3");

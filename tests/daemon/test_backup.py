@@ -2,6 +2,7 @@
 brings it back, and never gives a number twice."""
 
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -381,3 +382,44 @@ def test_a_restore_that_is_refused_leaves_no_lock_of_root(d, new_daemon, tmp_pat
     assert restore(other, tmp_path / "absent").returncode == 66
     for name in os.listdir(other.state):
         assert os.stat(os.path.join(other.state, name)).st_uid == 65534, name
+
+
+def stalled_reader(d):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(d.control_socket)
+    s.sendall(b"GET /v1/backup HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert s.recv(1000).startswith(b"HTTP/1.1 200")
+    return s
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs root to mount a small disk")
+def test_a_copy_that_nobody_reads_makes_room_for_callbacks(new_daemon):
+    d = new_daemon(SOURCE, daemon="MinFreeBytes=2M")
+    os.mkdir(d.state)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32M,mode=700", "tmpfs", d.state], check=False).returncode:
+        pytest.skip("no mount here")
+    try:
+        d.start()
+        fill(d, 250, size=20 * KIB)
+        with stalled_reader(d):
+            vfs = os.statvfs(d.state)
+            with open(os.path.join(d.state, "filler"), "wb") as f:
+                f.write(bytes(vfs.f_bavail * vfs.f_frsize - 1024 * KIB))
+            n = itertools.count()
+            until(lambda: d.post("/callback/s", {"id": f"more{next(n)}", "status": "completed"}).status == 503
+                  or "broke off" in d.stderr, what="a low disk")
+            until(lambda: d.request("GET", "/healthz").status == 200 and "broke off" in d.stderr, 30, what="room")
+            assert d.post("/callback/s", {"id": "after", "status": "completed"}).status == 200
+        d.stop()
+    finally:
+        subprocess.run(["umount", "-l", d.state], check=True)
+
+
+@pytest.mark.skipif(not os.environ.get("FULL"), reason="takes more than a minute: FULL=1")
+@pytest.mark.timeout(200)
+def test_who_reads_nothing_does_not_keep_others_from_theirs(d):
+    fill(d, 300, size=20 * KIB)
+    with stalled_reader(d):
+        assert d.control("GET", "/v1/backup").status == 409
+        until(lambda: d.control("GET", "/v1/backup").status == 200, 150, what="a turn")
+    assert "broke off" in d.stderr
