@@ -137,7 +137,8 @@ $(B)/bench/%: tests/bench/%.c $(B)/libcallbackd.a
 
 bench: all $(BENCH)
 	@$(RUNENV) $(PYTHON) tests/bench/bench.py
-	@$(RUNENV) $(PYTHON) tests/bench/hooks.py
+bench-growth: all $(BENCH)
+	@$(RUNENV) $(PYTHON) tests/bench/growth.py
 bench-hooks: all $(BENCH)
 	@$(RUNENV) $(PYTHON) tests/bench/hooks.py
 
@@ -246,6 +247,6 @@ clean:
 -include $(OBJ:.o=.d) $(B)/src/callbackd.d $(B)/src/callbackctl.d $(UNIT:%=%.d) $(FUZZ:%=%.d) $(BENCH:%=%.d)
 
 .DELETE_ON_ERROR:
-.PHONY: all unit pytest check check-full demo fuzz fuzz-run bench bench-hooks format deps lint-deps install \
+.PHONY: all unit pytest check check-full demo fuzz fuzz-run bench bench-growth bench-hooks format deps lint-deps install \
 	uninstall clean lint lint-format lint-floors lint-headers lint-size lint-keys lint-catalog \
 	lint-units lint-man lint-shell lint-tidy

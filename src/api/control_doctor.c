@@ -29,7 +29,8 @@ struct examination {
 	struct doctor doctor;
 };
 
-/* Threads, and those among them that nobody waits for any more. */
+/* Threads, and those that the loop abandoned and that have not come back: it counts them up,
+ * they count themselves down. */
 static atomic_uint examinations, hanging;
 
 struct asked {

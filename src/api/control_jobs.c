@@ -311,7 +311,8 @@ static void on_expected(struct call *c)
 		call_store_error(c, c->ask.op.result);
 		return;
 	}
-	log_event(LOG_EXPECTED, &fields, "Job is expected, by request.");
+	log_event(LOG_EXPECTED, &fields, "Job %s/%s is expected, by request",
+		fields.source, log_escapes(fields.id));
 	ask_wake(c->flow->ask, c->names[0], c->ask.expect.ask_at_usec);
 	p->source = c->names[0];
 	p->id = c->names[1];
@@ -387,7 +388,8 @@ static void on_forgotten(struct call *c)
 	} else if (c->ask.op.result < 0) {
 		call_store_error(c, c->ask.op.result);
 	} else {
-		log_event(LOG_CONTROL, &fields, "Job is forgotten, by request.");
+		log_event(LOG_CONTROL, &fields, "Job %s/%s is forgotten, by request",
+			fields.source, log_escapes(fields.id));
 		call_json(c, 200, json_object());
 	}
 }

@@ -16,10 +16,9 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
-#define DAY_USEC          ((int64_t)86400 * (int64_t)USEC_PER_SEC)
-#define EXPIRES_SOON_DAYS 14
-#define JOURNAL_SOCKET    "/run/systemd/journal/socket"
-#define SYSTEM_PATH       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define DAY_USEC       ((int64_t)86400 * (int64_t)USEC_PER_SEC)
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define SYSTEM_PATH    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 /* Of the daemon's own: store, log, runner, listeners; and three for each run. */
 #define OWN_DESCRIPTORS 64
 #define RUN_DESCRIPTORS 4
@@ -223,7 +222,7 @@ static void check_certificate(struct visit *v)
 	if (expires < now)
 		add(v, PROBLEM, "certificate", "%s has expired: renew it, then reload",
 			c->tls_certificate_file);
-	else if (days < EXPIRES_SOON_DAYS)
+	else if (expires - now < TLS_EXPIRES_SOON_USEC)
 		add(v, WARNING, "certificate",
 			"%s expires within %lld days: renew it, then reload",
 			c->tls_certificate_file, days + 1);

@@ -73,13 +73,15 @@ static int open_all(struct listeners *l, const struct config *c, char **ret_erro
 static void warn_of_expiry(int64_t expires_usec, int64_t now_usec)
 {
 	const int64_t day = 86400 * (int64_t)USEC_PER_SEC;
-	if (expires_usec && expires_usec - now_usec < 14 * day)
-		log_event(LOG_CERTIFICATE_EXPIRES, NULL,
-			"TLSCertificateFile= %s %lld days",
-			expires_usec < now_usec ? "expired since" : "expires within",
-			(long long)(expires_usec < now_usec
-					    ? (now_usec - expires_usec) / day
-					    : (expires_usec - now_usec + day - 1) / day));
+	int64_t left = expires_usec - now_usec;
+
+	if (!expires_usec || left >= TLS_EXPIRES_SOON_USEC)
+		return;
+	long long days = left < 0 ? -left / day : (left + day - 1) / day;
+	log_event(LOG_CERTIFICATE_EXPIRES, NULL,
+		left < 0 ? "TLSCertificateFile= expired %lld days ago"
+			 : "TLSCertificateFile= expires within %lld days",
+		days);
 }
 
 static int load_tls(const struct config *c, struct ssl_ctx_st **ret,

@@ -8,6 +8,7 @@
 #include "flow/dispatch.h"
 #include "flow/keyring.h"
 #include "io/log.h"
+#include "io/tls.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -71,7 +72,7 @@ static void tell_certificate(json_t *list, int64_t expires_usec)
 	int64_t left = expires_usec - clock_wall_usec();
 	CLEANUP(freep) char *time = span(left < 0 ? -left : left);
 
-	if (!expires_usec || left >= TROUBLES_EXPIRY_USEC)
+	if (!expires_usec || left >= TLS_EXPIRES_SOON_USEC)
 		return;
 	tell(list, left < 0 ? "error" : "warning", "the certificate %s%s%s",
 		left < 0 ? "expired " : "expires in ", time ? time : "-",

@@ -9,8 +9,6 @@
 
 /* A run that is due for so long is worth a line: its hook is slow, paused, or slowed. */
 #define TROUBLES_OVERDUE_USEC (5 * 60 * (int64_t)USEC_PER_SEC)
-/* As long as the journal warns of it, at every start and reload. */
-#define TROUBLES_EXPIRY_USEC (14 * 86400 * (int64_t)USEC_PER_SEC)
 
 /* [{"level": "error"|"warning", "problem": TEXT}…]; NULL when memory is short. */
 json_t *troubles_list(const struct flow *f, const struct control_doors *doors) MUST_CHECK;

@@ -88,8 +88,6 @@ int cursor_write(const char *path, const struct cursor *c)
 	if (fd < 0)
 		return complain(new, errno);
 	error = write_all(fd, line, strlen(line));
-	if (!error && fdatasync(fd) < 0) /* a power cut leaves the old one or the new */
-		error = errno;
 	if (close(fd) < 0 && !error)
 		error = errno;
 	if (!error && rename(new, path) < 0)

@@ -224,8 +224,8 @@ static void fail_for(struct intake *in, const char *reason)
 
 static void fail(struct intake *in, int error)
 {
-	fail_for(in,
-		error == -EAGAIN ? "the store's queue is full" : strerrordesc_np(-error));
+	fail_for(in, error == -EAGAIN ? "more waits for the store than it can take"
+				      : strerrordesc_np(-error));
 }
 
 /* Why they are not, the keyring told once; here is who was sent away for it. */

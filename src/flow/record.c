@@ -43,23 +43,26 @@ static int hook_takes(struct record *r, const struct hook *h)
 /* Slots are kept for those that may start at once; on_stored gives them back or uses them. */
 static int wish(struct record *r)
 {
-	const struct config *c = r->config;
+	/* Of a configuration made by hand all hooks are asked. */
+	bool noted = r->source->hooks;
+	struct hook **hooks = noted ? r->source->hooks : r->config->hooks;
+	size_t n_hooks = noted ? r->source->n_hooks : r->config->n_hooks;
 	struct store_put *put = &r->put;
 	CLEANUP(freep) const struct hook **wanting = NULL;
 	size_t n = 0;
 
-	if (c->n_hooks == 0 || put->ignore || put->hold || r->fires_nothing)
+	if (n_hooks == 0 || put->ignore || put->hold || r->fires_nothing)
 		return 0;
-	wanting = calloc(c->n_hooks, sizeof(struct hook *));
-	r->wishes = calloc(c->n_hooks, sizeof(*r->wishes));
+	wanting = calloc(n_hooks, sizeof(struct hook *));
+	r->wishes = calloc(n_hooks, sizeof(*r->wishes));
 	if (!wanting || !r->wishes)
 		return -ENOMEM;
 	put->wishes = r->wishes;
 	int error = 0;
-	for (size_t i = 0; error >= 0 && i < c->n_hooks; i++) {
-		error = hook_takes(r, c->hooks[i]);
+	for (size_t i = 0; error >= 0 && i < n_hooks; i++) {
+		error = hook_takes(r, hooks[i]);
 		if (error > 0)
-			wanting[n++] = c->hooks[i];
+			wanting[n++] = hooks[i];
 	}
 	if (error >= 0)
 		error = launch_keep_fields(wanting, n, &r->payload.document, &r->fields);

@@ -171,8 +171,8 @@ static void on_bound(struct store_op *op)
 		refuse_for_store(u, result);
 	} else {
 		log_event(LOG_UPLOAD_INITIATED, &fields,
-			"Upload initiated at %s, its callback is expected",
-			u->source->name);
+			"Upload %s initiated at %s, its callback is expected",
+			log_escapes(u->initiated.id), u->source->name);
 		ask_wake(u->flow->ask, u->source->name, u->bind.ask_at_usec);
 		set_answer(u, 200, json_incref(u->initiated.json));
 	}

@@ -333,23 +333,39 @@ void store_close(struct store *s)
 	store_free(s);
 }
 
+/*
+ * With the mutex held. What waits is taken in its order: a put behind one that has waited for
+ * long waits as long. One slow commit is no reason, as long as the next one takes them all.
+ */
+static bool is_overloaded(const struct store *s, uint64_t now_usec)
+{
+	if (s->n_puts >= s->queue_max)
+		return true;
+	return (s->n_puts >= STORE_BATCH_OPS || s->put_bytes >= STORE_BATCH_BYTES) &&
+	       now_usec >= s->queue.first->queued_usec + STORE_LATE_USEC;
+}
+
 int store_submit(struct store *s, struct store_op *op)
 {
 	bool is_put = op->kind == STORE_PUT;
 	int r = 0;
 
 	op->held = 0;
+	op->queued_usec = clock_mono_usec();
 	pthread_mutex_lock(&s->mutex);
 	if (s->failed || s->stopping) {
 		op->result = s->failed ? -EIO : -ECANCELED;
 		store_list_add(&s->done, op);
 		store_wake_loop(s);
-	} else if (is_put && s->n_puts >= s->queue_max) {
+	} else if (is_put && is_overloaded(s, op->queued_usec)) {
 		r = -EAGAIN;
 	} else {
 		store_list_add(&s->queue, op);
 		s->n_queue++;
 		s->n_puts += is_put;
+		if (is_put)
+			s->put_bytes +=
+				container_of(op, struct store_put, op)->payload.size;
 		if (s->asleep)
 			pthread_cond_signal(&s->cond);
 	}

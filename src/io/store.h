@@ -27,7 +27,7 @@ struct store_options {
 	uint64_t retention_usec;
 	uint64_t min_free_bytes;
 	size_t queue_max; /* puts that may wait; 0 = 4096. Other operations are not
-			     bounded by it. */
+			     bounded, by it or by time. */
 	/* The first I/O error: called once, on the loop; everything waiting was answered
 	 * -EIO. The daemon must exit 74 without store_close(). `what` is for the journal.
 	 */
@@ -54,8 +54,8 @@ int store_open(struct store **ret, struct event_base *base,
 void store_close(struct store *s);
 
 /*
- * 0, or -EAGAIN when op is a put and the queue is full (answer 503; on_done is not
- * called). Nothing overtakes anything.
+ * 0, or -EAGAIN when op is a put and the queue is full, or so slow that it would wait for
+ * about a second (answer 503; on_done is not called). Nothing overtakes anything.
  */
 int store_submit(struct store *s, struct store_op *op) MUST_CHECK;
 /* Reload. */

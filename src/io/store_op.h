@@ -54,6 +54,7 @@ struct store_op {
 	struct store_op
 		*next; /* the store's, as is `held`: about what the results weigh */
 	size_t held;
+	uint64_t queued_usec; /* the store's: monotonic */
 };
 
 /* Frees what the store allocated for the results; the record itself is the caller's. */

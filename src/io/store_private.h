@@ -23,7 +23,11 @@
 #define STORE_QUERY_USEC 2000                  /* of the writer, for one question */
 #define STORE_RETRY_USEC (250 * USEC_PER_MSEC) /* while it cannot commit */
 #define STORE_PAGE_BYTES 4096
-#define STORE_PAGES_MAX  8192 /* of the log: 32 MiB, then it is carried over at once */
+/* Of the log: 8 MiB, then it is carried over at once. Who waits meanwhile waits as long as
+ * that takes: four times as many pages are no faster, and the slowest four times slower. */
+#define STORE_PAGES_MAX 2048
+/* More waits than goes into one batch, the first of it so long: then no more is taken. */
+#define STORE_LATE_USEC  (USEC_PER_SEC / 2)
 #define STORE_PRUNE_ROWS 500
 #define STORE_UNCOUNTED  10000 /* jobs that a start has to count, at most about */
 #define STORE_FOREVER    UINT64_MAX
@@ -46,7 +50,8 @@ struct store {
 	bool woken; /* the loop was told, and did not look yet */
 	struct store_list queue, done;
 	size_t n_queue, n_puts, queue_max;
-	size_t held; /* sum of those in `done`, and of those the loop hands back */
+	size_t put_bytes; /* bodies of those that wait */
+	size_t held;      /* sum of those in `done`, and of those the loop hands back */
 	struct store_change *changes; /* of the commits whose operations are in `done` */
 	size_t n_changes;
 	struct store_counts counts; /* as of the last commit */

@@ -214,6 +214,9 @@ static int migrate(struct store *s, int from, char **ret_error)
 
 static int connect_to(struct store *s, const char *path, char **ret_error)
 {
+	/* Nobody asks how much memory the database takes: no lock for each allocation. It is
+	 * refused where the library is in use already, and nothing depends on it. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	/* One thread at a time: no mutexes of its own. The files exist: their mode (0600)
 	 * is the one that the log gets, too. */
 	if (sqlite3_open_v2(

@@ -68,7 +68,7 @@ void store_fail(struct store *s, struct store_list *batch)
 	store_list_join(&all, &s->left);
 	pthread_mutex_lock(&s->mutex);
 	store_list_join(&all, &s->queue);
-	s->n_queue = s->n_puts = 0;
+	s->n_queue = s->n_puts = s->put_bytes = 0;
 	for (struct store_op *op = all.first; op; op = op->next)
 		store_fail_op(op, -EIO);
 	store_list_join(&s->done, &all);
@@ -169,7 +169,10 @@ static void take_batch(struct store *s, struct store_list *batch)
 	while (s->queue.first && n < STORE_BATCH_OPS && bytes < STORE_BATCH_BYTES) {
 		struct store_op *op = store_list_take(&s->queue);
 		if (op->kind == STORE_PUT) {
-			bytes += container_of(op, struct store_put, op)->payload.size;
+			size_t size =
+				container_of(op, struct store_put, op)->payload.size;
+			bytes += size;
+			s->put_bytes -= size;
 			s->n_puts--;
 		} else if (op->kind == STORE_SETTLE) {
 			struct store_settle *o = container_of(

@@ -8,6 +8,9 @@
 
 struct ssl_ctx_st;
 
+/* An end so near is warned of: in the journal, in the status and by the doctor. */
+#define TLS_EXPIRES_SOON_USEC (14 * 86400 * (int64_t)USEC_PER_SEC)
+
 /*
  * TLS 1.2 and up, ALPN http/1.1, no renegotiation, buffers released when idle. client_ca
  * NULL: no client certificates. 0 and *ret (SSL_CTX_free), or negative errno and

@@ -6,6 +6,7 @@
 #include "rules/config.h"
 
 #include "rules/config_build.h"
+#include "rules/config_index.h"
 #include "rules/words.h"
 
 #include "base/text.h"
@@ -57,6 +58,7 @@ void config_unref(struct config *c)
 		hook_free(c->hooks[i]);
 	free(c->sources);
 	free(c->hooks);
+	config_index_free(c->index);
 	words_fini(&c->listen);
 	words_fini(&c->listen_tls);
 	words_fini(&c->status_listen);
@@ -75,6 +77,8 @@ void config_unref(struct config *c)
 
 struct source *config_source(const struct config *c, struct bytes name)
 {
+	if (c->index)
+		return config_index_source(c->index, name);
 	for (size_t i = 0; i < c->n_sources; i++)
 		if (bytes_equal(bytes_of(c->sources[i]->name), name))
 			return c->sources[i];
@@ -83,6 +87,8 @@ struct source *config_source(const struct config *c, struct bytes name)
 
 struct hook *config_hook(const struct config *c, struct bytes name)
 {
+	if (c->index)
+		return config_index_hook(c->index, name);
 	for (size_t i = 0; i < c->n_hooks; i++)
 		if (bytes_equal(bytes_of(c->hooks[i]->name), name))
 			return c->hooks[i];
@@ -194,6 +200,8 @@ int config_build(const struct config_text *texts, size_t n_texts,
 	findings_fini(&b.findings);
 	if (r == 0 && report->n_errors > 0)
 		r = 1;
+	if (r == 0)
+		r = config_index_make(b.config);
 	if (r == 0)
 		*ret = b.config;
 	else

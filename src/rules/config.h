@@ -44,6 +44,7 @@ struct config {
 	size_t n_hooks;
 	struct words credentials; /* files that came from $CREDENTIALS_DIRECTORY: a reload
 				     finds them as they were; conffile.c's */
+	struct config_index *index; /* config_index.h's; NULL while it is not complete */
 	struct config_origins *origins; /* of each value, for --print-config; opaque */
 };
 

@@ -51,6 +51,7 @@ void source_free(struct source *s)
 	for (size_t i = 0; i < s->n_secrets; i++)
 		secret_fini(&s->secrets[i]);
 	free(s->secrets);
+	free(s->hooks);
 	if (s->api_key)
 		secret_fini(s->api_key);
 	free(s->api_key);

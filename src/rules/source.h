@@ -59,6 +59,8 @@ struct signature_rule {
 	enum text_encoding key_encoding;
 };
 
+struct hook;
+
 struct source {
 	char *name;
 	char *preset; /* NULL for none */
@@ -85,6 +87,10 @@ struct source {
 	char *ca_file; /* resolved path or NULL */
 	uint64_t expect_within_usec, give_up_usec;
 	char *answer; /* the 200's body; "{}" unless a preset knows better */
+	/* Those that may want what comes to it, once the configuration is complete (NULL until
+	 * then); they are the configuration's. */
+	struct hook **hooks;
+	size_t n_hooks;
 	char *echo; /* the member of a verified payload that the answer repeats; or NULL */
 };
 

@@ -130,7 +130,7 @@ def notes(run):
 CHART = """
 set terminal svg size 860,420 font 'sans-serif,12' background '#ffffff'
 set output '{svg}'
-set title 'Acknowledged requests a second, 2 KiB, one machine (median of {rounds}; bars: lowest and highest)'
+set title 'Acknowledged requests a second, 2 KiB, one machine (medians; bars from lowest to highest)'
 set style data histogram
 set style histogram errorbars gap 1.5 lw 1
 set style fill solid 0.85 border -1

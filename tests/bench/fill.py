@@ -48,7 +48,6 @@ def fill(path, n, age_days=0, runs=False):
     [job] = db.execute("SELECT max(number) FROM job").fetchone()
     [callback] = db.execute("SELECT max(number) FROM callback").fetchone()
     when = f"CAST(unixepoch('now') AS INTEGER) * 1000000 - {int(age_days * DAY_USEC)} + i"
-    # A row that is due later than all that lived before it would never be looked at.
     _copy(db, "callback", n, number=f"{callback} + i", job=f"{job} + i", received=when)
     _copy(
         db, "job", n, number=f"{job} + i", id="'stored-' || lower(hex(randomblob(12)))", received=when, updated=when,

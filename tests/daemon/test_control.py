@@ -146,6 +146,9 @@ def test_expect_is_idempotent_and_forget(d):
     d.control("GET", "/v1/jobs/s/e?wait=5&hooks=yes")
     assert d.control("DELETE", "/v1/jobs/s/e").status == 200
     assert d.job("s", "e") is None
+    # In the message too: the journal's short form shows no field.
+    until(lambda: "]: Job s/e is forgotten, by request" in d.stderr)
+    assert "]: Job s/e is expected, by request" in d.stderr
 
 
 def test_list_filters_and_pages(d):

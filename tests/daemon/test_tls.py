@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from helpers import certificate, hmac_hex, until
+from helpers import certificate, expired_certificate, hmac_hex, until
 from helpers.crowd import HonestClient, insecure
 
 FULL = bool(os.environ.get("FULL"))
@@ -195,6 +196,9 @@ def test_the_end_of_a_certificate_is_warned_of(new_daemon, tmp_path):
         sockets=[("callbackd-tls.socket", socket.create_server(("127.0.0.1", 0)))],
     ).start()
     until(lambda: "TLSCertificateFile= expires within 3 days" in d.stderr)
+    expired_certificate(tmp_path)
+    assert d.ctl("reload").returncode == 0
+    until(lambda: re.search(r"TLSCertificateFile= expired \d{4,} days ago\n", d.stderr))
 
 
 TESTSSL = shutil.which("testssl") or shutil.which("testssl.sh")

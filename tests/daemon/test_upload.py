@@ -66,6 +66,7 @@ def test_upload_prints_the_end_and_the_size(daemon, storage, recorder):
     assert run.SIZE_BYTES == str(len(DATA))
     assert json.loads(run.payload) == upload.document()
     assert daemon.ctl("wait", f"eachlabs/{upload.id}").returncode == 0
+    until(lambda: f"]: Upload {upload.id} initiated at eachlabs" in daemon.stderr)
 
 
 def test_the_bytes_and_headers_arrive_as_they_were_asked_for(daemon, storage):

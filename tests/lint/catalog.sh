@@ -1,7 +1,8 @@
 #!/bin/sh
 # Every kind of event has an entry in the message catalog and the catalog knows no other:
 # catalog.sh KINDS CATALOG [SRC MANUAL]. With those: each kind is told somewhere in SRC, and
-# each id in the manual page is one of them.
+# each id in the manual page is one of them; and no entry speaks of a field, @FIELD@, that a
+# place in SRC leaves out of the record: journalctl -x would print the field's bare name.
 set -eu
 known=$(mktemp) told=$(mktemp)
 trap 'rm -f "$known" "$told"' EXIT
@@ -23,6 +24,34 @@ awk -v file="$2" '
 	/[^ \t]/ && !/^#/ { text++ }
 	END { done(); exit bad }' "$2" || status=1
 if [ $# -eq 4 ]; then
+	# Seen are the places that write their fields out; those of a variable are not.
+	find "$3" -name '*.c' -exec awk -v catalog="$2" '
+		BEGIN {
+			while ((getline line <catalog) > 0) {
+				if (line ~ /^# LOG_/) name = substr(line, 3)
+				while (match(line, /@CALLBACK_[A-Z]*@/)) {
+					wanted[name] = wanted[name] " " tolower(substr(line, RSTART + 10, RLENGTH - 11))
+					line = substr(line, RSTART + RLENGTH)
+				}
+			}
+		}
+		function look(file, call,    head, kinds, n, i, j, m, names) {
+			if (!match(call, /,[ \t]*(NULL|&\(struct log_fields\)[{][^}]*[}]),/)) return
+			head = substr(call, RSTART, RLENGTH)
+			n = split(substr(call, 1, RSTART), kinds, /[^A-Z_]+/)
+			for (i = 1; i <= n; i++) {
+				m = split(wanted[kinds[i]], names, " ")
+				for (j = 1; j <= m; j++)
+					if (head !~ "[.]" names[j] "[ \t]*=") {
+						print file ": " kinds[i] " is told without the " names[j] " that its entry in the catalog has"
+						bad = 1
+					}
+			}
+		}
+		/log_event\($/ || /log_event\([^)]/ { call = ""; on = 1 }
+		on { call = call " " $0 }
+		on && /"/ { look(FILENAME, call); on = 0 }
+		END { exit bad }' {} + || status=1
 	while read -r _ name; do
 		grep -rqw "$name" --include='*.c' "$3" || { echo "$1: $name is told nowhere"; status=1; }
 	done <"$known"

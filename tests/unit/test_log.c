@@ -199,7 +199,7 @@ static void test_hook_lines(void **state)
 	assert_sent("MESSAGE=\nPRIORITY=6\n");
 	memset(longest, 'l', 8192);
 	log_hook_line(&fields, false, bytes_of(longest));
-	snprintf(expected, sizeof(expected), "MESSAGE=%s\n", longest);
+	snprintf(expected, sizeof(expected), "MESSAGE=%.8192s\n", longest);
 	assert_sent(expected);
 	memset(longest, 'm', 8193);
 	log_hook_line(&fields, false, bytes_of(longest));

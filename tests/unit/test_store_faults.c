@@ -641,6 +641,74 @@ static void test_full_queue(void **state)
 	assert_int_equal(try_put("later"), 0);
 }
 
+static void on_late(struct store_op *op)
+{
+	assert_int_equal(op->result, 0);
+	++*(unsigned *)op->arg;
+}
+
+static int put_late(struct store_put *put, struct bytes body, unsigned *done)
+{
+	*put = new_put("job", "OK", OUTCOME_SUCCESS);
+	put->payload = body;
+	put->op.kind = STORE_PUT;
+	put->op.on_done = on_late;
+	put->op.arg = done;
+	return store_submit(fix.store, &put->op);
+}
+
+/*
+ * `n` puts wait behind a commit that does not end: more are taken, but not when the first has
+ * waited for long and they fill more than a batch.
+ */
+static void expect_late(struct bytes body, unsigned n)
+{
+	struct store_put *puts = calloc(n + 3, sizeof(*puts));
+	struct store_settle settle = {.run = 1, .attempt = 1, .state = RUN_DONE};
+	unsigned n_done = 0;
+	bool settled = false;
+	int64_t wall = clock_wall_usec();
+	uint64_t mono = clock_mono_usec();
+
+	assert_non_null(puts);
+	shim.waiting = false;
+	shim.blocked = true;
+	assert_int_equal(put_late(&puts[0], body, &n_done), 0);
+	while (!shim.waiting)
+		usleep(1000);
+	clock_freeze(wall, mono);
+	for (unsigned i = 1; i < n; i++)
+		assert_int_equal(put_late(&puts[i], body, &n_done), 0);
+	clock_freeze(wall, mono + 600 * USEC_PER_MSEC);
+	assert_int_equal(put_late(&puts[n], body, &n_done), 0); /* a batch is not full */
+	assert_int_equal(put_late(&puts[n + 1], body, &n_done), -EAGAIN);
+	clock_freeze(wall, mono + 400 * USEC_PER_MSEC);
+	assert_int_equal(put_late(&puts[n + 1], body, &n_done), 0);
+	clock_freeze(wall, mono + 600 * USEC_PER_MSEC);
+	assert_int_equal(put_late(&puts[n + 2], body, &n_done), -EAGAIN);
+	submit(&settle.op, STORE_SETTLE, &settled); /* is not bounded */
+	clock_thaw();
+	shim.blocked = false;
+	while (!settled)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	assert_int_equal(n_done, n + 2);
+	assert_int_equal(put_late(&puts[0], body, &n_done), 0);
+	while (n_done < n + 3)
+		event_base_loop(fix.base, EVLOOP_ONCE);
+	free(puts);
+}
+
+static void test_slow_queue(void **state)
+{
+	static char large[1024 * 1024];
+
+	(void)state;
+	expect_late(TEXT("{}"), 512);
+	expect_late((struct bytes){large, sizeof(large)}, 8);
+	expect_late(
+		(struct bytes){large, sizeof(large)}, 8); /* none of them counts still */
+}
+
 /* ---- Answers do not fill the memory nor hold the loop up ---- */
 
 enum { N_ANSWERS = 100 };
@@ -848,6 +916,7 @@ int main(void)
 		TEST(test_low_disk),
 		TEST(test_small_disk),
 		TEST(test_full_queue),
+		TEST(test_slow_queue),
 		TEST(test_heavy_answers),
 		TEST(test_close_with_heavy_answers),
 		TEST(test_killed),

@@ -451,7 +451,7 @@ static void test_log_is_capped(void **state)
 		if (st.st_size > most)
 			most = st.st_size;
 	}
-	assert_in_range(most, 32 << 20, 80 << 20);
+	assert_in_range(most, 8 << 20, 32 << 20);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 """What the tests of the daemon from outside share; conftest.py makes fixtures of it."""
 
-from .certificates import certificate
+from .certificates import certificate, expired_certificate
 from .daemon import Answer, Daemon, build_directory
 from .recorder import Recorder, Run
 from .sign import hmac_hex, hmac_text, standard_webhooks, timestamped
@@ -16,6 +16,7 @@ __all__ = [
     "Worker",
     "build_directory",
     "certificate",
+    "expired_certificate",
     "hmac_hex",
     "hmac_text",
     "standard_webhooks",
