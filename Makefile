@@ -87,7 +87,7 @@ $(B)/llhttp/%.o: $(LLHTTP)/%.c
 
 # A sanitizer that finds something ends the process; a sanitized build is slow.
 RUNENV = ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:strict_string_checks=1 \
-         UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 TSAN_OPTIONS=halt_on_error=1 \
+         UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 TSAN_OPTIONS=halt_on_error=1:report_thread_leaks=0 \
          B=$(abspath $(B)) SAN=$(SAN) FULL=$(FULL) LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 
 # Unit tests: `make unit` runs all, `make build/unit/test_x` makes one.
