@@ -75,6 +75,8 @@ struct call {
 
 	/* Of the handler: what to let go when it is answered or over. May be NULL. */
 	void (*on_over)(struct call *c);
+	/* Of the handler: there is room in its stream. May be NULL. */
+	void (*on_room)(struct call *c);
 	void *data; /* freed with the call, not before: the store may read from it */
 	char *kept[CALL_KEPT_MAX];
 	json_t *body;

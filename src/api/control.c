@@ -137,6 +137,15 @@ static void on_gone(void *arg, struct http_request *r)
 	call_error(c, 503, "nobody is there");
 }
 
+static void on_room(void *arg, struct http_request *r)
+{
+	struct call *c = http_data(r);
+
+	(void)arg;
+	if (c && c->on_room && !c->answered)
+		c->on_room(c);
+}
+
 static void on_refused(void *arg, struct bytes peer, int status, const char *reason)
 {
 	(void)arg;
@@ -157,6 +166,7 @@ const struct http_handler control_handler = {
 	.on_head = on_head,
 	.on_request = on_request,
 	.on_gone = on_gone,
+	.on_room = on_room,
 	.on_refused = on_refused,
 	.on_end = on_end,
 };

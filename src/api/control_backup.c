@@ -2,7 +2,7 @@
  * GET /v1/backup: the store makes a copy, which then goes out as fast as the peer reads.
  *
  *   ask ─► … the store copies … ─► a file without a name ─► pieces ─► end
- *                                        │ the peer is slow: look again soon
+ *                                        ▲ the peer has read them
  *
  * One at a time, for each takes as much room on the disk as the store. So it is broken off
  * when the disk gets low meanwhile, or when the peer reads nothing for a minute. What breaks
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define PIECE_BYTES (32u * 1024)
-#define BREATH_USEC (1 * USEC_PER_MSEC)
+#define LOOK_SEC    1 /* does it still read, and has the store room? */
 #define STALL_USEC  (60 * USEC_PER_SEC)
 
 struct backup {
@@ -68,7 +68,7 @@ static int send_pieces(struct call *c)
 
 static void go_on(struct call *c)
 {
-	const struct timeval breath = {0, BREATH_USEC};
+	const struct timeval look = {LOOK_SEC, 0};
 	struct backup *b = c->data;
 	int r = send_pieces(c);
 
@@ -76,7 +76,7 @@ static void go_on(struct call *c)
 		r = -ENOSPC;
 	if (r == 0 && clock_mono_usec() - b->moved_usec > STALL_USEC)
 		r = -ETIMEDOUT;
-	if (r == 0 && evtimer_add(b->timer, &breath) < 0)
+	if (r == 0 && evtimer_add(b->timer, &look) < 0)
 		r = -ENOMEM;
 	if (r == 0)
 		return;
@@ -94,7 +94,7 @@ static void go_on(struct call *c)
 	call_text(c, 200, NULL, BYTES_NONE);
 }
 
-static void on_breath(evutil_socket_t fd, short what, void *arg)
+static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -124,6 +124,7 @@ static void on_copied(struct call *c)
 	b->moved_usec = clock_mono_usec();
 	op->made = false; /* it is ours now */
 	c->streaming = c->breakable = true;
+	c->on_room = go_on;
 	http_stream_begin(c->request, 200, "application/vnd.sqlite3");
 	go_on(c);
 }
@@ -141,7 +142,7 @@ void control_backup_get(struct call *c)
 	b = calloc(1, sizeof(*b));
 	c->data = b;
 	if (b)
-		b->timer = evtimer_new(c->flow->base, on_breath, c);
+		b->timer = evtimer_new(c->flow->base, on_look, c);
 	if (!b || !b->timer) {
 		call_error(c, 503, "out of memory");
 		return;

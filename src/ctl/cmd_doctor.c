@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +163,23 @@ static void look_at_journal(json_t *list)
 			    : "there is none that you could read");
 }
 
+/* The kernel's own word on it, which the sandbox of the service keeps from the daemon. */
+static void look_at_clock(json_t *list)
+{
+	struct timex t = {.modes = 0};
+	int state = adjtimex(&t);
+
+	if (state < 0)
+		add(list, "warning", "clock", "whether anything keeps it right: %s",
+			strerror(errno));
+	else if (state == TIME_ERROR || (t.status & STA_UNSYNC))
+		add(list, "warning", "clock",
+			"nothing keeps it right (timedatectl set-ntp true): signatures "
+			"with a time are refused when it is minutes off");
+	else
+		add(list, "ok", "clock", "it is kept right");
+}
+
 static bool is_problem(const json_t *o)
 {
 	return ctl_is(o, "state", "problem");
@@ -216,6 +234,7 @@ int cmd_doctor(struct ctl *ctl, const struct ctl_args *args)
 				ctl_text(a.json, "error"));
 		else
 			json_array_extend(list, json_object_get(a.json, "checks"));
+		look_at_clock(list);
 		look_at_journal(list);
 		r = print(ctl, list);
 	}

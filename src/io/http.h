@@ -39,6 +39,9 @@ struct http_handler {
 	 * handler must still end the request with http_reply() or http_stream_end(). A
 	 * peer that only shut down its sending side waits for its answer: it is not gone. */
 	void (*on_gone)(void *arg, struct http_request *r);
+	/* The peer has taken all that was written to its stream: there is room again. May be
+	 * NULL. */
+	void (*on_room)(void *arg, struct http_request *r);
 	/* The server itself refused: framing, limits, deadlines. For the journal. `peer`
 	 * and `reason` are borrowed. status 0: closed without an answer. */
 	void (*on_refused)(void *arg, struct bytes peer, int status, const char *reason);

@@ -227,10 +227,15 @@ static void on_read(struct bufferevent *bev, void *arg)
 static void on_written(struct bufferevent *bev, void *arg)
 {
 	struct http_conn *c = arg;
+	const struct http_handler *h = c->server->handler;
 
-	if (c->state == CONN_WRITE &&
-		evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+	if (evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+		return;
+	if (c->state == CONN_WRITE)
 		conn_answered(c);
+	else if (c->state == CONN_BUSY && c->request && c->request->streaming &&
+		 !c->request->replied && h->on_room)
+		h->on_room(c->server->arg, c->request);
 }
 
 /* Shut in both directions, or in one? A peer that only sends no more wants its answer. */
