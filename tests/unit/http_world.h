@@ -136,8 +136,11 @@ static inline void on_drained(void *arg)
 	((struct world *)arg)->drained++;
 }
 
-static const struct http_handler world_handler = {
-	on_head, on_request, on_gone, on_refused, on_end};
+static const struct http_handler world_handler = {.on_head = on_head,
+	.on_request = on_request,
+	.on_gone = on_gone,
+	.on_refused = on_refused,
+	.on_end = on_end};
 
 static void world_configure(struct world *w, bool proxy)
 {
