@@ -38,7 +38,7 @@ def counts(d):
 
 
 def quiet(d):
-    return until(lambda: counts(d)["waiting"] == 0 and counts(d)["running"] == 0, timeout=30)
+    return until(d.is_quiet, timeout=30)
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def test_a_replay_of_many_is_interrupted_and_begun_anew(run_daemon, mendable):
     assert begun >= len(told)
     assert d.ctl("replay", "--all", timeout=60).returncode == 0
     assert d.ctl("replay", "--all").stdout == "0 runs are replayed\n"
-    until(lambda: counts(d)["waiting"] == 0 and counts(d)["running"] == 0, timeout=100)
+    until(d.is_quiet, timeout=100)
     again = worked(mendable)
     assert len(set(again)) == n + 1
     runs = [line.split()[1] for line in (mendable.parent / "worked").read_text().splitlines()]

@@ -161,7 +161,7 @@ def test_kill_9_loses_nothing(run_daemon, tmp_path):
     until(lambda: not set(accepted) - set(os.listdir(ran)), 120, "an accepted callback whose hook never ran")
     for id in random.sample(accepted, min(len(accepted), 200)):
         assert d.job("s", id)["outcome"] == "success"
-    until(lambda: not d.runs("?state=waiting") and not d.runs("?state=running"), 60)
+    until(d.is_quiet, 60)
     assert d.runs("?state=dead") == []
 
 

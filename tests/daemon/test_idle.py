@@ -45,7 +45,7 @@ def test_nothing_wakes_it(run_daemon, recorder):
     d = run_daemon(f"[Source s]\nVerify=none\n[Hook h]\nSource=s\nExec={recorder.exec}\n")
     for i in range(20):
         assert d.post("/callback/s", {"id": f"j{i}", "status": "completed"}).status == 200
-    until(lambda: not d.runs("?state=waiting") and not d.runs("?state=running"), what="the hooks")
+    until(d.is_quiet, what="the hooks")
     # A connection times out, STATUS= is told once more, the log is carried over after a quiet:
     # then nothing, for longer than the period of anything that would come again and again.
     seconds = 12 if FULL else 4

@@ -34,7 +34,7 @@ def counts(d):
 
 
 def quiet(d, timeout=30):
-    until(lambda: counts(d)["waiting"] == 0 and counts(d)["running"] == 0, timeout, "waiting and running runs")
+    until(d.is_quiet, timeout, "waiting and running runs")
 
 
 def all_runs(d):

@@ -155,7 +155,7 @@ def test_a_thousand_different_ones_are_a_thousand_runs(run_daemon, recorder):
         assert (reply.status, reply.read()) == (200, b"{}")
     connection.close()
     assert d.ctl("wait", *[f"s/n{i}" for i in range(0, 1000, 100)], "--hooks", "--timeout", "30s").returncode == 0
-    until(lambda: not d.runs("?state=waiting") and not d.runs("?state=running"), 30)
+    until(d.is_quiet, 30)
     runs, after = [], ""
     while True:
         page = d.control("GET", f"/v1/runs?limit=1000{after}").json

@@ -238,6 +238,11 @@ class Daemon:
         assert answer.status in (200, 404), answer
         return answer.json if answer.status == 200 else None
 
+    def is_quiet(self):
+        """No run waits and none runs, by one answer: between two a run may go from the one to the other."""
+        counts = self.control("GET", "/v1/status").json["runs"]
+        return counts["waiting"] == 0 and counts["running"] == 0
+
     def runs(self, query=""):
         answer = self.control("GET", f"/v1/runs{query}")
         assert answer.status == 200, answer
