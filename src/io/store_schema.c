@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "io/store_backup.h"
 #include "io/store_private.h"
+#include "io/store_vfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -217,10 +218,13 @@ static int connect_to(struct store *s, const char *path, char **ret_error)
 	/* Nobody asks how much memory the database takes: no lock for each allocation. It is
 	 * refused where the library is in use already, and nothing depends on it. */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	const char *vfs = store_vfs_name();
+	if (!vfs)
+		return problem(ret_error, -ENOMEM, "out of memory");
 	/* One thread at a time: no mutexes of its own. The files exist: their mode (0600)
 	 * is the one that the log gets, too. */
 	if (sqlite3_open_v2(
-		    path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL))
+		    path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs))
 		return database_problem(s, path, ret_error);
 	sqlite3_extended_result_codes(s->db, 0);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);

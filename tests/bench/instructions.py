@@ -8,6 +8,7 @@ start counts for nothing. Then the functions that cost the most of the longer on
 """
 
 import glob
+import json
 import os
 import re
 import shutil
@@ -49,8 +50,9 @@ def measure(connections, seconds):
     daemon._program = under_callgrind(directory)
     daemon.start()
     main = daemon.process.pid
-    load = [build_directory() / "bench/load", str(daemon.port), "/callback/bench", SECRET, connections, seconds]
-    rate = float(subprocess.run(load, capture_output=True, text=True, check=True).stdout.split()[0])
+    load = [build_directory() / "bench/load", "--port", str(daemon.port), "--connections", connections]
+    load += ["--secret", SECRET, "--seconds", seconds]
+    rate = json.loads(subprocess.run(load, stdout=subprocess.PIPE, text=True, check=True).stdout)["rate"]
     daemon.stop()
     daemon.close()
     threads = {}
