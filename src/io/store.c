@@ -106,9 +106,9 @@ static int on_log(void *arg, sqlite3 *db, const char *name, int pages)
 
 	(void)db;
 	(void)name;
-	s->log_pages = (uint64_t)pages;
-	if (s->log_pages > s->log_high)
-		s->log_high = s->log_pages;
+	s->log_bytes = (uint64_t)pages * s->page_bytes;
+	if (s->log_bytes > s->log_high)
+		s->log_high = s->log_bytes;
 	s->ahead.commits++;
 	return SQLITE_OK;
 }

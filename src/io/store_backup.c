@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define COPY_FILE  STORE_FILE ".backup"
-#define STEP_PAGES 128 /* half a MiB, about as long as a commit */
+#define STEP_BYTES (512 * 1024) /* about as long as a commit */
 
 void store_backup_clean(struct store *s)
 {
@@ -79,7 +79,9 @@ static int begin(struct store *s)
 /* 1: there is more to copy, 0: it is whole. */
 static int step(struct store *s)
 {
-	switch (sqlite3_backup_step(s->backup.job, STEP_PAGES) & 0xff) {
+	int pages = STEP_BYTES / (int)s->page_bytes;
+
+	switch (sqlite3_backup_step(s->backup.job, pages) & 0xff) {
 	case SQLITE_OK: return 1;
 	case SQLITE_DONE: return 0;
 	case SQLITE_FULL: return -ENOSPC;

@@ -287,19 +287,22 @@ void store_divide(struct store *s, struct store_list *batch, int error, bool ret
 bool store_run_batch(struct store *s, struct store_list *batch, bool probe)
 {
 	struct store_change *changes = NULL;
-	size_t n_changes = 0;
+	size_t n_changes = 0, n_grow = 0;
 	bool write = probe;
 
 	for (struct store_op *op = batch->first; op; op = op->next) {
 		write = write || !is(op, READS);
-		if (is(op, GROWS))
-			store_check_space(s, false);
+		n_grow += is(op, GROWS);
 	}
+	if (n_grow)
+		store_check_space(s, false);
 	int r = store_begin(s, write);
 	if (!r && probe)
 		r = store_sql_do(s, SQL_PROBE);
 	if (!r)
 		r = execute_all(s, batch, !probe);
+	if (!r)
+		r = store_prune_beside(s, n_grow);
 	if (!r)
 		r = collect_changes(s, &changes, &n_changes);
 	if (!r)

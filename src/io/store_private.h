@@ -22,10 +22,9 @@
 #define STORE_HELD_BYTES (4 * STORE_BATCH_BYTES)
 #define STORE_QUERY_USEC 2000                  /* of the writer, for one question */
 #define STORE_RETRY_USEC (250 * USEC_PER_MSEC) /* while it cannot commit */
-#define STORE_PAGE_BYTES 4096
-/* Of the log: 8 MiB, then it is carried over at once. Who waits meanwhile waits as long as
- * that takes: four times as many pages are no faster, and the slowest four times slower. */
-#define STORE_PAGES_MAX 2048
+/* Of the log, then it is carried over at once. Who waits meanwhile waits as long as that
+ * takes: four times as much is no faster, and the slowest four times slower. */
+#define STORE_LOG_BYTES (4u * 1024 * 1024)
 /* More waits than goes into one batch, the first of it so long: then no more is taken. */
 #define STORE_LATE_USEC  (USEC_PER_SEC / 2)
 #define STORE_PRUNE_ROWS 500
@@ -108,7 +107,8 @@ struct store {
 	bool checkpoint_now; /* the log is at its cap */
 	uint64_t retention, min_free;
 	uint64_t retry_at, space_at, house_at, busy_at; /* monotonic */
-	uint64_t log_pages;     /* in the write-ahead log, not carried over */
+	size_t page_bytes;                              /* of the database */
+	uint64_t log_bytes;     /* in the write-ahead log, not carried over */
 	uint64_t log_high;      /* the most there were since it was cut */
 	uint64_t checkpoint_at; /* not before, after one that failed */
 	struct store_prune {
@@ -118,8 +118,9 @@ struct store {
 		unsigned char token[32];
 		uint64_t at; /* monotonic: the next round; STORE_FOREVER */
 		uint64_t began;
-		int64_t first_usec; /* wall clock: when the next row gets old */
-	} prune;
+		uint64_t n_seen, n_gone; /* jobs, in this round */
+		int64_t first_usec;      /* wall clock: when the next row gets old */
+	} prune, prune_before;           /* the transaction that is open */
 };
 
 /* ---- store_dir.c: the directory and who holds it ---- */
@@ -147,7 +148,9 @@ void store_rollback(struct store *s);
 void store_trouble(struct store *s, int error);
 void store_wake_loop(struct store *s); /* with the mutex held */
 
-/* ---- store_prune.c: what is done between the batches ---- */
+/* ---- store_prune.c: what is done beside the batches ---- */
+/* In the transaction of a batch that brings `n_new` rows: what is old goes with it. */
+int store_prune_beside(struct store *s, size_t n_new) MUST_CHECK;
 void store_house(struct store *s, bool idle);
 uint64_t store_house_due(const struct store *s); /* monotonic */
 void store_checkpoint(struct store *s, bool truncate);

@@ -1,11 +1,16 @@
 /*
- * What the writer does between batches: forgets what is older than the retention, gives
+ * What the writer does beside its batches: forgets what is older than the retention, gives
  * free pages back, carries the log over into the database, tries again after the disk was
  * full. All in small steps, one and then a look at the queue, and nothing at all while
  * there is nothing to do: each next time is computed.
  *
  *	round: jobs upwards until one is too young ─► changes ─► tokens ─► sleep until the
  *	       first thing that was too young is old enough
+ *
+ * Under load a batch takes twice as many old rows with it as it brings new ones, in its own
+ * transaction: so the store stays of a size, at no commit more, and nobody waits for a step
+ * that came in between. Steps of their own are for the quiet, and now and then for a store
+ * that gets little and has much to forget.
  */
 #include "base/clock.h"
 #include "io/store_exec.h"
@@ -18,13 +23,15 @@
 #define ROUND_MIN_USEC  (60 * USEC_PER_SEC)
 #define ROUND_SHARE     100 /* rounds may take at most this part of the time */
 #define STEP_USEC       (5 * USEC_PER_MSEC)
+#define BUSY_STEP_USEC  (1 * USEC_PER_MSEC)
 #define BUSY_PAUSE_USEC (50 * USEC_PER_MSEC) /* between steps under load */
+#define BUSY_USEC       (20 * USEC_PER_MSEC) /* after a batch others may come */
 /* The log is carried over when it is worth it and nothing came for a moment, or when
  * nothing came for long. */
-#define PAGES_WORTH      1024
+#define BYTES_WORTH      (2u * 1024 * 1024)
 #define QUIET_USEC       (100 * USEC_PER_MSEC)
 #define LONG_QUIET_USEC  (3 * USEC_PER_SEC)
-#define VACUUM_MIN_PAGES 2048
+#define VACUUM_MIN_BYTES (8u * 1024 * 1024)
 #define VACUUM_STEP_SQL  "PRAGMA incremental_vacuum(128)"
 
 int store_keep_numbers(struct store *s)
@@ -98,7 +105,7 @@ int store_drop_callbacks(struct store *s, uint64_t job, size_t *budget)
 		if (r <= 0)
 			return r;
 		uint64_t number = store_sql_number(row, 0);
-		size_t cost = 1 + store_sql_number(row, 1) / STORE_PAGE_BYTES;
+		size_t cost = 1 + store_sql_number(row, 1) / s->page_bytes;
 		store_sql_resetp(&row);
 		r = STORE_RUN(s, SQL_CALLBACK_DROP, ARG_INT(number));
 		if (r)
@@ -130,12 +137,12 @@ struct candidate {
 	int64_t updated_usec, made_usec, ask_at_usec;
 };
 
-static int read_candidates(struct store *s, struct candidate *ret, size_t *ret_n)
+static int read_candidates(
+	struct store *s, size_t n_max, struct candidate *ret, size_t *ret_n)
 {
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 
-	int r = STORE_ROW(s, SQL_JOBS_UP, &row, ARG_INT(s->prune.cursor),
-		ARG_INT(STORE_PRUNE_ROWS));
+	int r = STORE_ROW(s, SQL_JOBS_UP, &row, ARG_INT(s->prune.cursor), ARG_INT(n_max));
 	for (*ret_n = 0; r == 1; r = store_sql_next(s, row)) {
 		int64_t received = sqlite3_column_int64(row, 3);
 		int64_t expected = sqlite3_column_int64(row, 4);
@@ -152,26 +159,33 @@ static int read_candidates(struct store *s, struct candidate *ret, size_t *ret_n
 	return r;
 }
 
+/* How much of it at once. */
+struct step {
+	size_t rows; /* at most STORE_PRUNE_ROWS */
+	uint64_t usec;
+};
+
 /* Jobs are numbered as they come, and none is updated before it came: behind one that came
  * too late there is nothing to find. 1 the stage goes on, 0 it is done. */
-static int prune_jobs(struct store *s)
+static int prune_jobs(struct store *s, struct step step)
 {
 	struct candidate list[STORE_PRUNE_ROWS];
-	size_t n, budget = STORE_PRUNE_ROWS;
+	size_t n, budget = step.rows;
 	int64_t before = cutoff(s);
 	uint64_t began = clock_mono_usec();
 	bool dropped = false;
 
-	int r = read_candidates(s, list, &n);
+	int r = read_candidates(s, step.rows, list, &n);
 	for (size_t i = 0; !r && i < n; i++) {
 		if (list[i].made_usec >= before) {
 			note_first(s, list[i].made_usec);
 			n = 0;
 			break;
 		}
-		if (!budget || clock_mono_usec() - began >= STEP_USEC)
+		if (!budget || clock_mono_usec() - began >= step.usec)
 			break;
 		s->prune.cursor = list[i].number;
+		s->prune.n_seen++;
 		if (!outcome_terminal(list[i].outcome))
 			continue;
 		if (list[i].updated_usec >= before) {
@@ -186,6 +200,7 @@ static int prune_jobs(struct store *s)
 				s->prune.cursor = list[i].number - 1;
 			if (r == 1) {
 				store_count_asking(s, list[i].ask_at_usec, 0);
+				s->prune.n_gone++;
 				r = 0;
 			}
 		}
@@ -196,7 +211,7 @@ static int prune_jobs(struct store *s)
 }
 
 /* The newest one stays: the numbers go on from it. */
-static int prune_changes(struct store *s)
+static int prune_changes(struct store *s, struct step step)
 {
 	uint64_t last = 0;
 	bool more = false;
@@ -206,7 +221,7 @@ static int prune_changes(struct store *s)
 		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 		size_t n = 0;
 		int r = STORE_ROW(
-			s, SQL_CHANGES_UP, &row, ARG_INT(0), ARG_INT(STORE_PRUNE_ROWS));
+			s, SQL_CHANGES_UP, &row, ARG_INT(0), ARG_INT(step.rows));
 		for (; r == 1; r = store_sql_next(s, row)) {
 			uint64_t seq = store_sql_number(row, 0);
 			if (sqlite3_column_int64(row, 1) >= before) {
@@ -216,7 +231,7 @@ static int prune_changes(struct store *s)
 			if (seq + 1 == s->next_change)
 				break;
 			last = seq;
-			more = ++n == STORE_PRUNE_ROWS;
+			more = ++n == step.rows;
 		}
 		if (r < 0)
 			return r;
@@ -240,7 +255,7 @@ static int is_orphan(struct store *s, struct bytes source, struct bytes id)
 	return r < 0 ? r : !r;
 }
 
-static int prune_tokens(struct store *s)
+static int prune_tokens(struct store *s, struct step step)
 {
 	unsigned char gone[STORE_PRUNE_ROWS][32];
 	struct bytes cursor = {(const char *)s->prune.token, sizeof(s->prune.token)};
@@ -251,8 +266,8 @@ static int prune_tokens(struct store *s)
 	{
 		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 		unsigned char last[32];
-		r = STORE_ROW(s, SQL_TOKENS_UP, &row, ARG_BLOB(cursor),
-			ARG_INT(STORE_PRUNE_ROWS));
+		r = STORE_ROW(
+			s, SQL_TOKENS_UP, &row, ARG_BLOB(cursor), ARG_INT(step.rows));
 		for (; r == 1; r = store_sql_next(s, row)) {
 			struct bytes hash = store_sql_peek(row, 0);
 			if (hash.size != sizeof(last))
@@ -275,7 +290,7 @@ static int prune_tokens(struct store *s)
 	for (size_t i = 0; i < n && !r; i++)
 		r = STORE_RUN(s, SQL_TOKEN_DROP,
 			ARG_BLOB(((struct bytes){(const char *)gone[i], 32})));
-	return r ? r : n_rows == STORE_PRUNE_ROWS;
+	return r ? r : n_rows == step.rows;
 }
 
 static void begin_round(struct store *s, uint64_t now)
@@ -289,7 +304,8 @@ static void begin_round(struct store *s, uint64_t now)
 }
 
 /* When the first thing gets old that did not go this time; not at once and not never, for
- * jobs end and clocks are set meanwhile. */
+ * jobs end and clocks are set meanwhile. A round that mostly looked at what stays is not
+ * repeated soon. */
 static void end_round(struct store *s, uint64_t now)
 {
 	int64_t before = cutoff(s);
@@ -298,37 +314,55 @@ static void end_round(struct store *s, uint64_t now)
 	if (s->prune.first_usec != INT64_MAX && s->prune.first_usec > before &&
 		(uint64_t)(s->prune.first_usec - before) < wait)
 		wait = (uint64_t)(s->prune.first_usec - before) + 1;
-	if (pause < ROUND_MIN_USEC)
+	if (pause < ROUND_MIN_USEC || s->prune.n_gone * 2 > s->prune.n_seen)
 		pause = ROUND_MIN_USEC;
 	if (wait < pause)
 		wait = pause;
 	s->prune.active = false;
+	s->vacuuming = true;
 	s->prune.at = now + (wait < DAY_USEC ? wait : DAY_USEC);
 }
 
-static void prune_step(struct store *s, uint64_t now)
+/* In the transaction that is open; rolled back with it. 0 or negative errno. */
+static int take_step(struct store *s, struct step step)
 {
-	struct store_prune before = s->prune;
+	int r = 0;
 
-	int r = store_begin(s, true);
-	if (!r) {
-		switch (s->prune.stage) {
-		case PRUNE_JOBS: r = prune_jobs(s); break;
-		case PRUNE_CHANGES: r = prune_changes(s); break;
-		case PRUNE_TOKENS: r = prune_tokens(s); break;
-		}
+	switch (s->prune.stage) {
+	case PRUNE_JOBS: r = prune_jobs(s, step); break;
+	case PRUNE_CHANGES: r = prune_changes(s, step); break;
+	case PRUNE_TOKENS: r = prune_tokens(s, step); break;
 	}
-	bool more = r == 1;
-	if (r >= 0)
-		r = store_commit(s);
-	if (r < 0) {
-		s->prune = before;
-		store_trouble(s, r);
-	} else if (!more && s->prune.stage < PRUNE_TOKENS) {
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (s->prune.stage < PRUNE_TOKENS)
 		s->prune.stage++;
-	} else if (!more) {
-		end_round(s, now);
-	}
+	else
+		end_round(s, clock_mono_usec());
+	return 0;
+}
+
+int store_prune_beside(struct store *s, size_t n_new)
+{
+	size_t rows = 4 * n_new; /* of a job, and of its callback */
+
+	if (!s->prune.active || !n_new)
+		return 0;
+	if (rows > STORE_PRUNE_ROWS)
+		rows = STORE_PRUNE_ROWS;
+	return take_step(s, (struct step){rows, STEP_USEC});
+}
+
+static void prune_step(struct store *s, uint64_t usec)
+{
+	int r = store_begin(s, true);
+
+	if (!r)
+		r = take_step(s, (struct step){STORE_PRUNE_ROWS, usec});
+	if (!r)
+		r = store_commit(s);
+	if (r)
+		store_trouble(s, r);
 }
 
 static int read_pragma(struct store *s, const char *text, uint64_t *ret)
@@ -354,7 +388,8 @@ static bool vacuum_step(struct store *s)
 	int r = read_pragma(s, "PRAGMA freelist_count", &free_pages);
 	if (!r)
 		r = read_pragma(s, "PRAGMA page_count", &pages);
-	if (!r && (free_pages < VACUUM_MIN_PAGES || free_pages < pages / 10))
+	if (!r && (free_pages * s->page_bytes < VACUUM_MIN_BYTES ||
+			  free_pages < pages / 10))
 		return false;
 	if (!r)
 		r = store_begin(s, true);
@@ -376,7 +411,7 @@ void store_checkpoint(struct store *s, bool truncate)
 
 	if (!code && left == done) {
 		/* The next commit begins the log anew: there is no other reader. */
-		s->log_pages = 0;
+		s->log_bytes = 0;
 		s->log_high = truncate ? 0 : s->log_high;
 		return;
 	}
@@ -391,16 +426,25 @@ void store_checkpoint(struct store *s, bool truncate)
 /* Soon when it is worth it, else after a long quiet; then a large log is cut, too. */
 static uint64_t checkpoint_due(const struct store *s)
 {
-	if (!s->log_pages && s->log_high < PAGES_WORTH)
+	if (!s->log_bytes && s->log_high < BYTES_WORTH)
 		return STORE_FOREVER;
 	uint64_t at = s->busy_at +
-		      (s->log_pages >= PAGES_WORTH ? QUIET_USEC : LONG_QUIET_USEC);
+		      (s->log_bytes >= BYTES_WORTH ? QUIET_USEC : LONG_QUIET_USEC);
 	return at > s->checkpoint_at ? at : s->checkpoint_at;
+}
+
+/* The next step of its own: at once while it is quiet. */
+static uint64_t step_due(const struct store *s)
+{
+	uint64_t quiet_at = s->busy_at + BUSY_USEC,
+		 paced_at = s->house_at + BUSY_PAUSE_USEC;
+
+	return quiet_at < paced_at ? quiet_at : paced_at;
 }
 
 uint64_t store_house_due(const struct store *s)
 {
-	uint64_t at = s->prune.active || s->vacuuming ? 0 : s->prune.at;
+	uint64_t at = s->prune.active || s->vacuuming ? step_due(s) : s->prune.at;
 	uint64_t checkpoint = checkpoint_due(s);
 
 	if (s->stalled)
@@ -414,23 +458,22 @@ void store_house(struct store *s, bool idle)
 {
 	uint64_t now = clock_mono_usec();
 
-	if (s->stalled || (!idle && now - s->house_at < BUSY_PAUSE_USEC))
+	if (s->stalled)
 		return;
-	s->house_at = now;
 	if (!s->prune.active && now >= s->prune.at)
 		begin_round(s, now);
-	if (s->prune.active) {
-		prune_step(s, now);
-		s->vacuuming = !s->prune.active;
+	if (s->prune.active || (idle && s->vacuuming)) {
+		if (now < step_due(s))
+			return;
+		if (s->prune.active)
+			prune_step(s, now < s->busy_at + BUSY_USEC ? BUSY_STEP_USEC
+								   : STEP_USEC);
+		else
+			s->vacuuming = vacuum_step(s);
+		s->house_at = clock_mono_usec();
 		return;
 	}
-	if (!idle)
-		return;
-	if (s->vacuuming) {
-		s->vacuuming = vacuum_step(s);
-		return;
-	}
-	if (now >= checkpoint_due(s))
-		store_checkpoint(s, s->log_high >= PAGES_WORTH &&
+	if (idle && now >= checkpoint_due(s))
+		store_checkpoint(s, s->log_high >= BYTES_WORTH &&
 					    now - s->busy_at >= LONG_QUIET_USEC);
 }

@@ -371,7 +371,7 @@ int store_drop_runs(struct store *s, uint64_t job, size_t *budget)
 			return r;
 		uint64_t number = store_sql_number(row, 0);
 		enum runstate state = (enum runstate)sqlite3_column_int(row, 1);
-		size_t cost = 1 + store_sql_number(row, 3) / STORE_PAGE_BYTES;
+		size_t cost = 1 + store_sql_number(row, 3) / s->page_bytes;
 		store_sql_resetp(&row);
 		r = STORE_RUN(s, SQL_RUN_DROP, ARG_INT(number));
 		if (r)

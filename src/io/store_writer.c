@@ -112,6 +112,7 @@ int store_begin(struct store *s, bool write)
 	s->watched = s->watching;
 	pthread_mutex_unlock(&s->mutex);
 	s->ahead = s->counts;
+	s->prune_before = s->prune;
 	s->first_change = 0;
 	s->counting_to = s->counted_to;
 	s->now_usec = clock_wall_usec();
@@ -144,13 +145,14 @@ int store_commit(struct store *s)
 	if (wrote)
 		histogram_add(&s->commit_times, &histogram_quick, took_usec);
 	pthread_mutex_unlock(&s->mutex);
-	if (s->log_pages >= STORE_PAGES_MAX && clock_mono_usec() >= s->checkpoint_at)
+	if (s->log_bytes >= STORE_LOG_BYTES && clock_mono_usec() >= s->checkpoint_at)
 		s->checkpoint_now = true;
 	return 0;
 }
 
 void store_rollback(struct store *s)
 {
+	s->prune = s->prune_before;
 	/* Some errors have ended the transaction already; and one that cannot be ended is
 	 * ended by closing. */
 	if (!sqlite3_get_autocommit(s->db) && store_sql_do(s, SQL_ROLLBACK))
@@ -232,7 +234,8 @@ static void take_limits(struct store *s)
 	s->limits_changed = false;
 	s->retention = s->retention_usec;
 	s->min_free = s->min_free_bytes;
-	s->prune.at = 0;
+	s->prune = (struct store_prune){
+		.at = 0}; /* a round under way began under others */
 	s->space_at = 0;
 	s->recheck = true;
 }

@@ -262,7 +262,7 @@ def test_to_standard_output_and_to_where_nothing_can_be_written(d, tmp_path):
 def test_a_disk_without_room_refuses_it_and_takes_callbacks(new_daemon, tmp_path):
     d = new_daemon(SOURCE, daemon="MinFreeBytes=1M")
     os.mkdir(d.state)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20M,mode=700", "tmpfs", d.state], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=14M,mode=700", "tmpfs", d.state], check=False).returncode:
         pytest.skip("no mount here")
     try:
         d.start()
