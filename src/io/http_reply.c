@@ -184,6 +184,8 @@ static void answer(struct http_conn *c, const struct http_request *r, int status
 	/* RFC 9110, 9.3.2: what follows the answer to a HEAD is the next answer. */
 	if (type && !(r && bytes_equal(r->message.method, bytes_of("HEAD"))))
 		text_add(&t, body);
+	/* Without its Allow or Retry-After it would be another answer. */
+	t.failed = t.failed || (r && r->extra.failed);
 	finish_answer(c, send_answer(c, &t));
 }
 
@@ -229,8 +231,6 @@ void http_reply(struct http_request *r, int status, const char *type, struct byt
 	}
 	r->replied = true;
 	answer(r->conn, r, status, type, text_bytes(&r->extra), body);
-	if (r->extra.failed) /* an answer without its Allow or Retry-After is another one */
-		conn_doom(r->conn);
 }
 
 /* --- streams --- */

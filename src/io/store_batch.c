@@ -309,6 +309,7 @@ bool store_run_batch(struct store *s, struct store_list *batch, bool probe)
 		r = store_commit(s);
 	if (!r)
 		r = store_dir_check(s);
+	s->spare_batches = r != 0;
 	if (!r) {
 		store_deliver(s, batch, changes, n_changes);
 		return true;

@@ -104,6 +104,7 @@ struct store {
 	bool low;              /* less than min_free_bytes are free */
 	bool recheck;          /* the limits changed: look at the disk */
 	bool vacuuming;
+	bool spare_batches;  /* the last one failed: the next brings only what is new */
 	bool checkpoint_now; /* the log is at its cap */
 	uint64_t retention, min_free;
 	uint64_t retry_at, space_at, house_at, busy_at; /* monotonic */
@@ -116,8 +117,8 @@ struct store {
 		enum { PRUNE_JOBS, PRUNE_CHANGES, PRUNE_TOKENS } stage;
 		uint64_t cursor;
 		unsigned char token[32];
-		uint64_t at; /* monotonic: the next round; STORE_FOREVER */
-		uint64_t began;
+		uint64_t at;             /* monotonic: the next round; STORE_FOREVER */
+		uint64_t spent_usec;     /* on this round */
 		uint64_t n_seen, n_gone; /* jobs, in this round */
 		int64_t first_usec;      /* wall clock: when the next row gets old */
 	} prune, prune_before;           /* the transaction that is open */

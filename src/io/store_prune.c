@@ -7,7 +7,7 @@
  *	round: jobs upwards until one is too young ─► changes ─► tokens ─► sleep until the
  *	       first thing that was too young is old enough
  *
- * Under load a batch takes twice as many old rows with it as it brings new ones, in its own
+ * Under load a batch takes twice as many old jobs with it as it brings new ones, in its own
  * transaction: so the store stays of a size, at no commit more, and nobody waits for a step
  * that came in between. Steps of their own are for the quiet, and now and then for a store
  * that gets little and has much to forget.
@@ -159,9 +159,10 @@ static int read_candidates(
 	return r;
 }
 
-/* How much of it at once. */
+/* How much at once: at most STORE_PRUNE_ROWS of either. */
 struct step {
-	size_t rows; /* at most STORE_PRUNE_ROWS */
+	size_t jobs;
+	size_t rows; /* of what is not a job */
 	uint64_t usec;
 };
 
@@ -170,19 +171,19 @@ struct step {
 static int prune_jobs(struct store *s, struct step step)
 {
 	struct candidate list[STORE_PRUNE_ROWS];
-	size_t n, budget = step.rows;
+	size_t n, budget = STORE_PRUNE_ROWS;
 	int64_t before = cutoff(s);
 	uint64_t began = clock_mono_usec();
 	bool dropped = false;
 
-	int r = read_candidates(s, step.rows, list, &n);
+	int r = read_candidates(s, step.jobs, list, &n);
 	for (size_t i = 0; !r && i < n; i++) {
 		if (list[i].made_usec >= before) {
 			note_first(s, list[i].made_usec);
 			n = 0;
 			break;
 		}
-		if (!budget || clock_mono_usec() - began >= step.usec)
+		if (!budget || (i && clock_mono_usec() - began >= step.usec))
 			break;
 		s->prune.cursor = list[i].number;
 		s->prune.n_seen++;
@@ -196,8 +197,10 @@ static int prune_jobs(struct store *s, struct step step)
 		if (r == 1) {
 			r = drop_job(s, list[i].number, &budget);
 			dropped = true;
-			if (r == 0) /* the rest of it in the next step */
+			if (r == 0) { /* the rest of it in the next step */
 				s->prune.cursor = list[i].number - 1;
+				s->prune.n_seen--;
+			}
 			if (r == 1) {
 				store_count_asking(s, list[i].ask_at_usec, 0);
 				s->prune.n_gone++;
@@ -293,11 +296,10 @@ static int prune_tokens(struct store *s, struct step step)
 	return r ? r : n_rows == step.rows;
 }
 
-static void begin_round(struct store *s, uint64_t now)
+static void begin_round(struct store *s)
 {
 	s->prune = (struct store_prune){
 		.active = true,
-		.began = now,
 		.at = STORE_FOREVER,
 		.first_usec = INT64_MAX,
 	};
@@ -309,7 +311,7 @@ static void begin_round(struct store *s, uint64_t now)
 static void end_round(struct store *s, uint64_t now)
 {
 	int64_t before = cutoff(s);
-	uint64_t pause = (now - s->prune.began) * ROUND_SHARE, wait = DAY_USEC;
+	uint64_t pause = s->prune.spent_usec * ROUND_SHARE, wait = DAY_USEC;
 
 	if (s->prune.first_usec != INT64_MAX && s->prune.first_usec > before &&
 		(uint64_t)(s->prune.first_usec - before) < wait)
@@ -326,6 +328,7 @@ static void end_round(struct store *s, uint64_t now)
 /* In the transaction that is open; rolled back with it. 0 or negative errno. */
 static int take_step(struct store *s, struct step step)
 {
+	uint64_t began = clock_mono_usec();
 	int r = 0;
 
 	switch (s->prune.stage) {
@@ -333,6 +336,7 @@ static int take_step(struct store *s, struct step step)
 	case PRUNE_CHANGES: r = prune_changes(s, step); break;
 	case PRUNE_TOKENS: r = prune_tokens(s, step); break;
 	}
+	s->prune.spent_usec += clock_mono_usec() - began;
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (s->prune.stage < PRUNE_TOKENS)
@@ -344,13 +348,13 @@ static int take_step(struct store *s, struct step step)
 
 int store_prune_beside(struct store *s, size_t n_new)
 {
-	size_t rows = 4 * n_new; /* of a job, and of its callback */
+	size_t most = STORE_PRUNE_ROWS, jobs = 2 * n_new, rows = 8 * n_new;
 
-	if (!s->prune.active || !n_new)
+	if (!s->prune.active || !n_new || s->spare_batches)
 		return 0;
-	if (rows > STORE_PRUNE_ROWS)
-		rows = STORE_PRUNE_ROWS;
-	return take_step(s, (struct step){rows, STEP_USEC});
+	return take_step(s, (struct step){.jobs = jobs < most ? jobs : most,
+				    .rows = rows < most ? rows : most,
+				    .usec = STEP_USEC});
 }
 
 static void prune_step(struct store *s, uint64_t usec)
@@ -358,7 +362,7 @@ static void prune_step(struct store *s, uint64_t usec)
 	int r = store_begin(s, true);
 
 	if (!r)
-		r = take_step(s, (struct step){STORE_PRUNE_ROWS, usec});
+		r = take_step(s, (struct step){STORE_PRUNE_ROWS, STORE_PRUNE_ROWS, usec});
 	if (!r)
 		r = store_commit(s);
 	if (r)
@@ -461,7 +465,7 @@ void store_house(struct store *s, bool idle)
 	if (s->stalled)
 		return;
 	if (!s->prune.active && now >= s->prune.at)
-		begin_round(s, now);
+		begin_round(s);
 	if (s->prune.active || (idle && s->vacuuming)) {
 		if (now < step_due(s))
 			return;

@@ -120,7 +120,10 @@ static int joined_lock(sqlite3_file *file, int level)
 
 static int joined_unlock(sqlite3_file *file, int level)
 {
-	return real(file)->pMethods->xUnlock(real(file), level);
+	int code = flush(file);
+	int unlocked = real(file)->pMethods->xUnlock(real(file), level);
+
+	return code ? code : unlocked;
 }
 
 static int joined_check_reserved(sqlite3_file *file, int *ret)
@@ -130,7 +133,9 @@ static int joined_check_reserved(sqlite3_file *file, int *ret)
 
 static int joined_control(sqlite3_file *file, int op, void *arg)
 {
-	return real(file)->pMethods->xFileControl(real(file), op, arg);
+	int code = flush(file); /* it may be "commit what was written", as one piece */
+
+	return code ? code : real(file)->pMethods->xFileControl(real(file), op, arg);
 }
 
 static int joined_sector_size(sqlite3_file *file)

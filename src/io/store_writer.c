@@ -136,6 +136,7 @@ int store_commit(struct store *s)
 	if (r)
 		return r;
 	s->counted_to = s->counting_to;
+	s->prune_before = s->prune;
 	bool wrote = s->ahead.commits != s->counts.commits;
 	if (wrote)
 		s->ahead.bytes = store_dir_bytes(s);
@@ -236,6 +237,7 @@ static void take_limits(struct store *s)
 	s->min_free = s->min_free_bytes;
 	s->prune = (struct store_prune){
 		.at = 0}; /* a round under way began under others */
+	s->prune_before = s->prune;
 	s->space_at = 0;
 	s->recheck = true;
 }
