@@ -7,7 +7,7 @@
  *	round: jobs upwards until one is too young ─► changes ─► tokens ─► sleep until the
  *	       first thing that was too young is old enough
  *
- * Under load a batch takes twice as many old jobs with it as it brings new ones, in its own
+ * Under load a batch takes a quarter more old jobs with it than it brings new ones, in its own
  * transaction: so the store stays of a size, at no commit more, and nobody waits for a step
  * that came in between. Steps of their own are for the quiet, and now and then for a store
  * that gets little and has much to forget.
@@ -348,7 +348,7 @@ static int take_step(struct store *s, struct step step)
 
 int store_prune_beside(struct store *s, size_t n_new)
 {
-	size_t most = STORE_PRUNE_ROWS, jobs = 2 * n_new, rows = 8 * n_new;
+	size_t most = STORE_PRUNE_ROWS, jobs = n_new + (n_new + 3) / 4, rows = 8 * n_new;
 
 	if (!s->prune.active || !n_new || s->spare_batches)
 		return 0;

@@ -383,7 +383,7 @@ static bool is_there(const char *id)
 	return r == 0;
 }
 
-/* Under load what is old goes with what is new, twice as many, in the same commit. */
+/* Under load what is old goes with what is new, two with each alone, in the same commit. */
 static void test_old_goes_with_new(void **state)
 {
 	enum { OLD = 900, NEW = 40 };
