@@ -108,7 +108,8 @@ struct store {
 	bool checkpoint_now; /* the log is at its cap */
 	uint64_t retention, min_free;
 	uint64_t retry_at, space_at, house_at, busy_at; /* monotonic */
-	size_t page_bytes;                              /* of the database */
+
+	size_t page_bytes;      /* of the database */
 	uint64_t log_bytes;     /* in the write-ahead log, not carried over */
 	uint64_t log_high;      /* the most there were since it was cut */
 	uint64_t checkpoint_at; /* not before, after one that failed */

@@ -4,7 +4,7 @@
  *
  *	write ─► does it go on where the last one ended? ─► kept back ─┐
  *	              └─ no, or no more room ──────────────────────────┤
- *	read, sync, truncate, size, close ─────────────────────────────┴─► one pwrite
+ *	anything else that is asked of the file ───────────────────────┴─► one pwrite
  *
  * Nothing is promised later than before: a write was never durable before the sync behind
  * it, and the sync comes after all that was kept back. What could not be written is told by

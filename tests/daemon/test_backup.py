@@ -1,6 +1,7 @@
 """A backup taken while callbacks come holds all that was answered before it began; a restore
 brings it back, and never gives a number twice."""
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -258,13 +259,22 @@ def test_to_standard_output_and_to_where_nothing_can_be_written(d, tmp_path):
     assert not (tmp_path / "other").exists() and len(os.listdir(tmp_path)) == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs root to mount a small disk")
-def test_a_disk_without_room_refuses_it_and_takes_callbacks(new_daemon, tmp_path):
-    d = new_daemon(SOURCE, daemon="MinFreeBytes=1M")
-    os.mkdir(d.state)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=14M,mode=700", "tmpfs", d.state], check=False).returncode:
+@contextlib.contextmanager
+def small_disk(path, size):
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("needs root to mount a small disk")
+    os.mkdir(path)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", path], check=False).returncode:
         pytest.skip("no mount here")
     try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_a_disk_without_room_refuses_it_and_takes_callbacks(new_daemon, tmp_path):
+    d = new_daemon(SOURCE, daemon="MinFreeBytes=1M")
+    with small_disk(d.state, "14M"):
         d.start()
         fill(d, 250, size=20 * KIB)
         answer = d.ctl("backup", tmp_path / "copy")
@@ -272,8 +282,6 @@ def test_a_disk_without_room_refuses_it_and_takes_callbacks(new_daemon, tmp_path
         fill(d, 5, "after")
         assert d.job("s", "after4")
         d.stop()
-    finally:
-        subprocess.run(["umount", "-l", d.state], check=True)
 
 
 HALF_DONE = """
@@ -392,13 +400,9 @@ def stalled_reader(d):
     return s
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs root to mount a small disk")
 def test_a_copy_that_nobody_reads_makes_room_for_callbacks(new_daemon):
     d = new_daemon(SOURCE, daemon="MinFreeBytes=2M")
-    os.mkdir(d.state)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32M,mode=700", "tmpfs", d.state], check=False).returncode:
-        pytest.skip("no mount here")
-    try:
+    with small_disk(d.state, "32M"):
         d.start()
         fill(d, 250, size=20 * KIB)
         with stalled_reader(d):
@@ -411,8 +415,6 @@ def test_a_copy_that_nobody_reads_makes_room_for_callbacks(new_daemon):
             until(lambda: d.request("GET", "/healthz").status == 200 and "broke off" in d.stderr, 30, what="room")
             assert d.post("/callback/s", {"id": "after", "status": "completed"}).status == 200
         d.stop()
-    finally:
-        subprocess.run(["umount", "-l", d.state], check=True)
 
 
 @pytest.mark.skipif(not os.environ.get("FULL"), reason="takes more than a minute: FULL=1")
