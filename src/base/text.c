@@ -65,20 +65,24 @@ void text_addc(struct text *t, char c)
 	text_add(t, (struct bytes){&c, 1});
 }
 
+/* Mostly it fits into the room there is, and is made once. */
 void text_addv(struct text *t, const char *format, va_list ap)
 {
 	va_list again;
 
+	if (!reserve(t, 0))
+		return;
+	size_t room = t->room - t->size;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, format, again);
+	int n = vsnprintf(t->data + t->size, room, format, again);
 	va_end(again);
-	if (n < 0) {
+	if (n < 0 || ((size_t)n >= room && !reserve(t, (size_t)n))) {
+		t->data[t->size] = '\0';
 		t->failed = true;
 		return;
 	}
-	if (!reserve(t, (size_t)n))
-		return;
-	vsnprintf(t->data + t->size, (size_t)n + 1, format, ap);
+	if ((size_t)n >= room)
+		vsnprintf(t->data + t->size, (size_t)n + 1, format, ap);
 	t->size += (size_t)n;
 }
 

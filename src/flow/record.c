@@ -84,25 +84,26 @@ static void release_wishes(struct record *r)
 
 /* ---- After the commit ---- */
 
-static void log_callback(const struct record *r, const struct log_fields *fields)
+/* What is told of a recorded callback. */
+static const struct {
+	enum log_kind kind;
+	const char *text;
+} told[] = {
+	[STORE_NEW] = {LOG_CALLBACK, "recorded"},
+	[STORE_MOVED] = {LOG_CALLBACK, "recorded"},
+	[STORE_REPEAT] = {LOG_CALLBACK_REPEATED, "said again, nothing to do"},
+	[STORE_CHANGED] = {LOG_CALLBACK_CHANGED,
+		"the same outcome with another body: recorded, fires nothing"},
+	[STORE_CONTRADICTION] = {LOG_CALLBACK_CONTRADICTS,
+		"another outcome than the job already has: recorded, fires "
+		"nothing"},
+	[STORE_LATE] = {LOG_CALLBACK_LATE,
+		"after the job had ended: recorded, fires nothing"},
+	[STORE_HELD] = {LOG_CALLBACK_HELD, "recorded, to be confirmed"},
+};
+
+static enum store_verdict verdict_told(const struct store_put *p)
 {
-	const struct store_put *p = &r->put;
-	static const struct {
-		enum log_kind kind;
-		const char *text;
-	} told[] = {
-		[STORE_NEW] = {LOG_CALLBACK, "recorded"},
-		[STORE_MOVED] = {LOG_CALLBACK, "recorded"},
-		[STORE_REPEAT] = {LOG_CALLBACK_REPEATED, "said again, nothing to do"},
-		[STORE_CHANGED] = {LOG_CALLBACK_CHANGED,
-			"the same outcome with another body: recorded, fires nothing"},
-		[STORE_CONTRADICTION] = {LOG_CALLBACK_CONTRADICTS,
-			"another outcome than the job already has: recorded, fires "
-			"nothing"},
-		[STORE_LATE] = {LOG_CALLBACK_LATE,
-			"after the job had ended: recorded, fires nothing"},
-		[STORE_HELD] = {LOG_CALLBACK_HELD, "recorded, to be confirmed"},
-	};
 	enum store_verdict verdict = p->verdict;
 
 	/* Nobody is asked for what has ended: then it is as if it were not held. */
@@ -113,7 +114,20 @@ static void log_callback(const struct record *r, const struct log_fields *fields
 		case OUTCOME_CONTRADICTS: verdict = STORE_CONTRADICTION; break;
 		case OUTCOME_LATE: verdict = STORE_LATE; break;
 		}
-	if (r->payload.problem && verdict == STORE_NEW)
+	return verdict;
+}
+
+static bool is_unreadable(const struct record *r)
+{
+	return r->payload.problem && verdict_told(&r->put) == STORE_NEW;
+}
+
+static void log_callback(const struct record *r, const struct log_fields *fields)
+{
+	const struct store_put *p = &r->put;
+	enum store_verdict verdict = verdict_told(p);
+
+	if (is_unreadable(r))
 		log_event(LOG_CALLBACK_UNREADABLE, fields,
 			"Callback of %s recorded, but it cannot be read: %s", p->source,
 			r->payload.problem);
@@ -150,6 +164,11 @@ static void log_answer(const struct record *r, const struct log_fields *fields)
 static void log_stored(const struct record *r)
 {
 	const struct store_put *p = &r->put;
+
+	/* Nothing is made ready that would be left out: this is on the way of every callback. */
+	if (r->origin == RECORD_CALLBACK && !is_unreadable(r) &&
+		!log_wants(told[verdict_told(p)].kind))
+		return;
 	CLEANUP(freep) char *peer = bytes_dup(r->peer);
 	const struct log_fields fields = {.source = p->source,
 		.id = p->id,

@@ -108,11 +108,12 @@ static void add_head(struct text *t, struct http_conn *c, const struct http_requ
 {
 	text_addf(t, "HTTP/1.1 %d %s\r\n%s", status, find_status(status)->phrase,
 		date_line(c->server));
-	if (type && line_is_sound("Content-Type", type))
-		text_addf(t,
-			"Content-Type: %s\r\n"
-			"X-Content-Type-Options: nosniff\r\n", /* a browser strayed here */
-			type);
+	if (type && line_is_sound("Content-Type", type)) {
+		text_adds(t, "Content-Type: ");
+		text_adds(t, type);
+		/* a browser strayed here */
+		text_adds(t, "\r\nX-Content-Type-Options: nosniff\r\n");
+	}
 	text_add(t, extra);
 	if (c->close)
 		text_adds(t, "Connection: close\r\n");

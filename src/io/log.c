@@ -161,6 +161,11 @@ static void submit_text(enum log_kind kind, int priority, const struct log_field
 	text_fini(&t);
 }
 
+bool log_wants(enum log_kind kind)
+{
+	return log_kind_priority(kind) <= log_level;
+}
+
 void log_event(
 	enum log_kind kind, const struct log_fields *fields, const char *format, ...)
 {

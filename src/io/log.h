@@ -36,6 +36,8 @@ void log_set_level(int syslog_level); /* what is above it is left out */
  */
 void log_event(enum log_kind kind, const struct log_fields *fields, const char *format,
 	...) PRINTF_LIKE(3, 4);
+/* Would an event of that kind be told, as far as LogLevel= says? */
+bool log_wants(enum log_kind kind);
 /* Below LogLevel=debug this costs a comparison. */
 void log_debug(const char *format, ...) PRINTF_LIKE(1, 2);
 /*

@@ -347,7 +347,7 @@ static bool is_overloaded(const struct store *s, uint64_t now_usec)
 
 int store_submit(struct store *s, struct store_op *op)
 {
-	bool is_put = op->kind == STORE_PUT;
+	bool is_put = op->kind == STORE_PUT, wake = false;
 	int r = 0;
 
 	op->held = 0;
@@ -366,10 +366,11 @@ int store_submit(struct store *s, struct store_op *op)
 		if (is_put)
 			s->put_bytes +=
 				container_of(op, struct store_put, op)->payload.size;
-		if (s->asleep)
-			pthread_cond_signal(&s->cond);
+		wake = s->asleep;
 	}
 	pthread_mutex_unlock(&s->mutex);
+	if (wake) /* now it need not wait for the mutex */
+		pthread_cond_signal(&s->cond);
 	return r;
 }
 

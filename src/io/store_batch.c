@@ -193,8 +193,11 @@ void store_deliver(
 	s->held += held;
 	if (n)
 		add_changes(s, changes, n);
-	store_wake_loop(s);
+	bool wake = !s->woken;
+	s->woken = true;
 	pthread_mutex_unlock(&s->mutex);
+	if (wake)
+		store_ring(s);
 	if (!n)
 		free(changes);
 }

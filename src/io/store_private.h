@@ -149,6 +149,9 @@ void store_rollback(struct store *s);
 /* A failure outside of a batch: stalls the store, or ends it. */
 void store_trouble(struct store *s, int error);
 void store_wake_loop(struct store *s); /* with the mutex held */
+/* What it does, for who has set `woken` with the mutex held and lets go of it first: the loop
+ * would wake up to wait for it. */
+void store_ring(struct store *s);
 
 /* ---- store_prune.c: what is done beside the batches ---- */
 /* In the transaction of a batch that brings `n_new` rows: what is old goes with it. */

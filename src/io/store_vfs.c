@@ -6,12 +6,16 @@
  *	              └─ no, or no more room ──────────────────────────┤
  *	anything else that is asked of the file ───────────────────────┴─► one pwrite
  *
+ * And what is read where the last read ended comes with what follows it, as long as nothing
+ * is written: so the log is carried over.
+ *
  * Nothing is promised later than before: a write was never durable before the sync behind
  * it, and the sync comes after all that was kept back. What could not be written is told by
  * the call that tried; it is then forgotten, as a write that failed is, and SQLite rolls the
  * transaction back.
  *
- * Another connection would not see what is kept back. There is none (store_schema.c).
+ * Another connection would not see what is kept back, nor we what it wrote into what was read
+ * ahead. There is none (store_schema.c).
  */
 #include "io/store_vfs.h"
 
@@ -23,13 +27,17 @@
 
 /* The VFS for Unix takes less than 128 KiB at a time: of a size it keeps the lower 17 bits. */
 #define ROOM (120 * 1024)
+/* A read goes on where the last one ended, or behind the head of a frame of the log. */
+#define GAP 24
 
 struct joined_file {
 	sqlite3_file base;
 	sqlite3_file *real; /* behind this struct */
-	char *kept;         /* ROOM bytes, or NULL as long as nothing was written */
+	char *room; /* ROOM bytes for one of the two, or NULL as long as none is */
 	int n_kept;
 	sqlite3_int64 kept_at; /* where they go */
+	int n_ahead;
+	sqlite3_int64 ahead_at, read_to;
 };
 
 static sqlite3_vfs *below;
@@ -52,40 +60,76 @@ static int flush(sqlite3_file *file)
 	int n = f->n_kept;
 
 	f->n_kept = 0;
-	return n ? f->real->pMethods->xWrite(f->real, f->kept, n, f->kept_at) : SQLITE_OK;
+	return n ? f->real->pMethods->xWrite(f->real, f->room, n, f->kept_at) : SQLITE_OK;
+}
+
+static bool has_room(struct joined_file *f)
+{
+	if (!f->room)
+		f->room = malloc(ROOM);
+	return f->room;
 }
 
 static int joined_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 at)
 {
 	struct joined_file *f = joined(file);
 
+	f->n_ahead = 0;
 	if (f->n_kept && (at != f->kept_at + f->n_kept || n > ROOM - f->n_kept)) {
 		int code = flush(file);
 		if (code)
 			return code;
 	}
-	if (!f->kept)
-		f->kept = malloc(ROOM);
-	if (!f->kept || n > ROOM)
+	if (n > ROOM || !has_room(f))
 		return f->real->pMethods->xWrite(f->real, data, n, at);
 	if (!f->n_kept)
 		f->kept_at = at;
-	memcpy(f->kept + f->n_kept, data, (size_t)n);
+	memcpy(f->room + f->n_kept, data, (size_t)n);
 	f->n_kept += n;
 	return SQLITE_OK;
 }
 
+static bool is_ahead(const struct joined_file *f, int n, sqlite3_int64 at)
+{
+	return at >= f->ahead_at && at + n <= f->ahead_at + f->n_ahead;
+}
+
+/* From `at` on, as far as the file goes. Where it fails, the read itself will say how. */
+static void read_ahead(struct joined_file *f, sqlite3_int64 at)
+{
+	sqlite3_int64 size;
+
+	f->n_ahead = 0;
+	if (!has_room(f) || f->real->pMethods->xFileSize(f->real, &size) || size <= at)
+		return;
+	int n = size - at < ROOM ? (int)(size - at) : ROOM;
+	if (f->real->pMethods->xRead(f->real, f->room, n, at))
+		return;
+	f->ahead_at = at;
+	f->n_ahead = n;
+}
+
 static int joined_read(sqlite3_file *file, void *data, int n, sqlite3_int64 at)
 {
+	struct joined_file *f = joined(file);
 	int code = flush(file);
 
-	return code ? code : real(file)->pMethods->xRead(real(file), data, n, at);
+	if (code)
+		return code;
+	if (!is_ahead(f, n, at) && at >= f->read_to && at - f->read_to <= GAP)
+		read_ahead(f, at);
+	f->read_to = at + n;
+	if (!is_ahead(f, n, at))
+		return f->real->pMethods->xRead(f->real, data, n, at);
+	memcpy(data, f->room + (at - f->ahead_at), (size_t)n);
+	return SQLITE_OK;
 }
 
 static int joined_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
 	int code = flush(file);
 
+	joined(file)->n_ahead = 0;
 	return code ? code : real(file)->pMethods->xTruncate(real(file), size);
 }
 
@@ -107,8 +151,9 @@ static int joined_close(sqlite3_file *file)
 {
 	int code = flush(file);
 
-	free(joined(file)->kept);
-	joined(file)->kept = NULL;
+	free(joined(file)->room);
+	joined(file)->room = NULL;
+	joined(file)->n_ahead = 0;
 	int closed = real(file)->pMethods->xClose(real(file));
 	return code ? code : closed;
 }

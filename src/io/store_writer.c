@@ -25,16 +25,20 @@
 
 #define SPACE_USEC (100 * USEC_PER_MSEC)
 
-void store_wake_loop(struct store *s)
+void store_ring(struct store *s)
 {
 	uint64_t one = 1;
 
-	if (s->woken)
-		return;
-	s->woken = true;
 	/* Fails only when the counter is full, and then the loop is awake. */
 	if (write(s->wake_fd, &one, sizeof(one)) < 0)
 		return;
+}
+
+void store_wake_loop(struct store *s)
+{
+	if (!s->woken)
+		store_ring(s);
+	s->woken = true;
 }
 
 /* `why` it is not healthy, if it is not. The loop is told of the edges. */

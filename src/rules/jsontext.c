@@ -108,29 +108,31 @@ static bool read_escape(struct reader *r, char *out, size_t *size)
 	return true;
 }
 
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+/* Sixteen bytes that are looked at together, in one register where there are such. */
+typedef unsigned char sixteen __attribute__((vector_size(16)));
 
-/* Is any of its eight bytes less than n, which is at most 128? */
-static bool any_less(uint64_t eight, uint64_t n)
+static uint64_t fold(sixteen bytes)
 {
-	return (eight - EACH(n)) & ~eight & EACH(0x80);
+	uint64_t halves[2];
+
+	memcpy(halves, &bytes, sizeof(halves));
+	return halves[0] | halves[1];
 }
 
-/* What stands for itself in a string, from r->at on. Eight at a time: most of a body is
- * such text. */
+/* What stands for itself in a string, from r->at on: most of a body is such text. */
 static struct bytes plain_run(const struct reader *r, bool *ret_ascii)
 {
 	const char *p = r->at;
-	uint64_t eight, all = 0;
+	sixteen now, all = {0};
 
-	for (; r->end - p >= 8; p += 8) {
-		memcpy(&eight, p, 8);
-		if (any_less(eight, 0x20) || any_less(eight ^ EACH('"'), 1) ||
-			any_less(eight ^ EACH('\\'), 1))
+	for (; r->end - p >= (ptrdiff_t)sizeof(now); p += sizeof(now)) {
+		memcpy(&now, p, sizeof(now));
+		if (fold((sixteen)(now < 0x20) | (sixteen)(now == '"') |
+			    (sixteen)(now == '\\')))
 			break;
-		all |= eight;
+		all |= now;
 	}
-	unsigned char seen = all & EACH(0x80) ? 0x80 : 0;
+	unsigned char seen = fold(all) & UINT64_C(0x8080808080808080) ? 0x80 : 0;
 	while (p < r->end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
 		seen |= (unsigned char)*p++;
 	*ret_ascii = seen < 0x80;

@@ -24,6 +24,7 @@ static struct {
 	atomic_bool waiting;             /* one does */
 	atomic_bool unsynced;            /* the log has what is not synced */
 	atomic_int writes, log_writes, log_syncs; /* writes: to any file */
+	atomic_int reads, reads_to_fail;          /* so many from now on do */
 } shim;
 
 struct shim_file {
@@ -44,6 +45,12 @@ static int shim_close(sqlite3_file *f)
 
 static int shim_read(sqlite3_file *f, void *data, int n, sqlite3_int64 at)
 {
+	shim.reads++;
+	if (shim.reads_to_fail > 0) {
+		shim.reads_to_fail--;
+		memset(data, '?', (size_t)n);
+		return SQLITE_IOERR_READ;
+	}
 	return BELOW(f)->pMethods->xRead(BELOW(f), data, n, at);
 }
 
@@ -163,6 +170,7 @@ static void shim_reset(void)
 	shim.database_sync_fails = false;
 	shim.failing = shim.blocked = shim.waiting = shim.unsynced = false;
 	shim.writes = shim.log_writes = shim.log_syncs = 0;
+	shim.reads = shim.reads_to_fail = 0;
 }
 
 static void shim_install(void)

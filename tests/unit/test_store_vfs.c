@@ -91,7 +91,7 @@ static int sync_file(void)
 static void test_any_order_reads_as_written(void **state)
 {
 	static char model[SIZE + LARGEST], data[LARGEST], back[LARGEST];
-	sqlite3_int64 size = 0, next = 0, seen;
+	sqlite3_int64 size = 0, next = 0, read_to = 0, seen;
 
 	(void)state;
 	srandom(1);
@@ -108,10 +108,15 @@ static void test_any_order_reads_as_written(void **state)
 			next = at + n;
 			size = next > size ? next : size;
 		} else if (what < 90 && size) {
-			at = random() % size;
-			n = n > size - at ? (int)(size - at) : n;
-			assert_int_equal(get(back, n, at), SQLITE_OK);
-			assert_memory_equal(back, model + at, n);
+			bool on = what < 87 && read_to < size;
+			at = on ? read_to : random() % size;
+			for (int more = on ? 8 : 1; more && at < size; more--) {
+				n = n > size - at ? (int)(size - at) : n;
+				assert_int_equal(get(back, n, at), SQLITE_OK);
+				assert_memory_equal(back, model + at, n);
+				read_to = at + n;
+				at = read_to + (n % 2 ? 24 : 0);
+			}
 		} else if (what < 94) {
 			assert_int_equal(fix.file->pMethods->xFileSize(fix.file, &seen),
 				SQLITE_OK);
@@ -142,6 +147,63 @@ static void test_side_by_side_is_few_writes(void **state)
 	assert_int_equal(shim.writes, 1);
 	assert_int_equal(sync_file(), SQLITE_OK);
 	assert_int_equal(shim.writes, 2);
+}
+
+static void test_page_after_page_is_few_reads(void **state)
+{
+	char page[4096] = "", back[4096 + 1];
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		memset(page, i, sizeof(page));
+		assert_int_equal(
+			put(page, sizeof(page), i * (int)sizeof(page)), SQLITE_OK);
+	}
+	int reads = shim.reads;
+	for (int i = 0; i < 60; i++) {
+		assert_int_equal(
+			get(back, sizeof(page), i * (int)sizeof(page)), SQLITE_OK);
+		assert_int_equal(back[0], i);
+	}
+	assert_in_range(shim.reads - reads, 1, 3);
+	/* At the end the file says itself that there is no more. */
+	assert_int_equal(
+		get(back, sizeof(back), 59 * (int)sizeof(page)), SQLITE_IOERR_SHORT_READ);
+}
+
+/* The one that failed was ours: what was asked for is tried itself, and says how it went. */
+static void test_what_cannot_be_read_ahead(void **state)
+{
+	static char text[2 * LARGEST];
+	char back;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)(i % 251);
+	assert_int_equal(put(text, LARGEST, 0), SQLITE_OK);
+	assert_int_equal(put(text + LARGEST, LARGEST, LARGEST), SQLITE_OK);
+	assert_int_equal(get(&back, 1, 0), SQLITE_OK); /* and what follows */
+	assert_int_equal(get(&back, 1, 150000), SQLITE_OK);
+	shim.reads_to_fail = 1;
+	assert_int_equal(get(&back, 1, 150001), SQLITE_OK);
+	assert_int_equal(back, text[150001]);
+	assert_int_equal(shim.reads_to_fail, 0);
+	assert_int_equal(get(&back, 1, 1), SQLITE_OK);
+	assert_int_equal(back, 1);
+	assert_int_equal(get(&back, 1, 150000), SQLITE_OK);
+	shim.reads_to_fail = 2;
+	assert_int_equal(get(&back, 1, 150001), SQLITE_IOERR_READ);
+}
+
+static void test_what_was_cut_off_is_not_read(void **state)
+{
+	char text[100] = "", back;
+
+	(void)state;
+	assert_int_equal(put(text, sizeof(text), 0), SQLITE_OK);
+	assert_int_equal(get(&back, 1, 0), SQLITE_OK);
+	assert_int_equal(fix.file->pMethods->xTruncate(fix.file, 10), SQLITE_OK);
+	assert_int_equal(get(&back, 1, 10), SQLITE_IOERR_SHORT_READ);
 }
 
 /* The write said "kept"; the sync must not say "done". */
@@ -214,6 +276,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_any_order_reads_as_written),
 		TEST(test_side_by_side_is_few_writes),
+		TEST(test_page_after_page_is_few_reads),
+		TEST(test_what_cannot_be_read_ahead),
+		TEST(test_what_was_cut_off_is_not_read),
 		TEST(test_what_failed_is_told_and_forgotten),
 		TEST(test_a_transaction),
 	};
