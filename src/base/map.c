@@ -1,7 +1,8 @@
-/* The hash table; see map.h. SipHash-2-4: Aumasson, Bernstein 2012. */
+/* The hash table; see map.h. */
 #include "base/map.h"
 
 #include "base/random.h"
+#include "base/siphash.h"
 
 #include <errno.h>
 
@@ -22,51 +23,6 @@ void map_fini(struct map *m)
 {
 	free(m->buckets);
 	*m = (struct map){0};
-}
-
-static uint64_t rotl(uint64_t x, int n)
-{
-	return x << n | x >> (64 - n);
-}
-
-static void sip_rounds(uint64_t v[4], int n)
-{
-	while (n--) {
-		v[0] += v[1];
-		v[1] = rotl(v[1], 13) ^ v[0];
-		v[0] = rotl(v[0], 32);
-		v[2] += v[3];
-		v[3] = rotl(v[3], 16) ^ v[2];
-		v[0] += v[3];
-		v[3] = rotl(v[3], 21) ^ v[0];
-		v[2] += v[1];
-		v[1] = rotl(v[1], 17) ^ v[2];
-		v[2] = rotl(v[2], 32);
-	}
-}
-
-static uint64_t sip_hash(const uint64_t seed[2], struct bytes key)
-{
-	uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
-		seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u};
-
-	size_t whole = key.size / 8 * 8;
-	for (size_t i = 0; i < whole; i += 8) {
-		uint64_t word;
-		memcpy(&word, key.data + i, 8);
-		v[3] ^= word;
-		sip_rounds(v, 2);
-		v[0] ^= word;
-	}
-	uint64_t last = (uint64_t)key.size << 56;
-	for (size_t i = whole; i < key.size; i++)
-		last |= (uint64_t)(unsigned char)key.data[i] << (8 * (i - whole));
-	v[3] ^= last;
-	sip_rounds(v, 2);
-	v[0] ^= last;
-	v[2] ^= 0xff;
-	sip_rounds(v, 4);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 /* Without memory for more buckets the table stays as it is, only slower. */
@@ -94,7 +50,7 @@ void map_put(struct map *m, struct map_entry *e, struct bytes key)
 	if (m->size >= m->n_buckets)
 		grow(m);
 	e->key = key;
-	e->hash = sip_hash(m->seed, key);
+	e->hash = siphash(m->seed, key);
 	struct map_entry **bucket = &m->buckets[e->hash & (m->n_buckets - 1)];
 	e->next = *bucket;
 	e->inside = true;
@@ -124,7 +80,7 @@ static struct map_entry *same(struct map_entry *e, uint64_t hash, struct bytes k
 
 struct map_entry *map_find(const struct map *m, struct bytes key)
 {
-	uint64_t hash = sip_hash(m->seed, key);
+	uint64_t hash = siphash(m->seed, key);
 	return same(m->buckets[hash & (m->n_buckets - 1)], hash, key);
 }
 
