@@ -195,8 +195,8 @@ def test_kill_9_of_a_worker_retries_what_it_had(run_daemon, worker):
     send(d, "a", "b", "c")
     until(lambda: w.runs)
     until(lambda: len(d.runs("?state=running")) == 3)
-    w.let("go")
     os.kill(w.starts[0]["start"], signal.SIGKILL)
+    w.let("go")  # for the next one: this one has answered nothing
     assert states(d, ["a", "b", "c"]) == ["done"] * 3
     assert [run_of(d, id)["attempt"] for id in "abc"] == [2, 2, 2]
     assert "Worker of hook h was killed by signal KILL; it had 3 runs in hand" in d.stderr
