@@ -81,7 +81,7 @@ $(B)/%.o: %.c
 
 $(B)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -fPIE $(SANFLAGS) $(LLHTTP_CFLAGS) -c -o $@ $<
+	$(CC) -Os -g -fPIE $(SANFLAGS) $(LLHTTP_CFLAGS) -c -o $@ $<
 
 # --- tests -------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def fill(path, n, age_days=0, runs=False):
     when = f"CAST(unixepoch('now') AS INTEGER) * 1000000 - {int(age_days * DAY_USEC)} + i"
     _copy(db, "callback", n, number=f"{callback} + i", job=f"{job} + i", received=when)
     _copy(
-        db, "job", n, number=f"{job} + i", id="'stored-' || lower(hex(randomblob(12)))", received=when, updated=when,
+        db, "job", n, number=f"{job} + i", id="lower(hex(randomblob(6))) || '-stored'", received=when, updated=when,
         callback=f"{callback} + i", latest=f"{callback} + i",
     )  # fmt: skip
     if runs:
