@@ -118,9 +118,9 @@ static int on_log(void *arg, sqlite3 *db, const char *name, int pages)
 static int load_numbers(struct store *s)
 {
 	static const char *const keys[] = {
-		"next_job", "jobs_to", "next_run", "next_change"};
+		"next_job", "jobs_to", "merged_to", "next_run", "next_change"};
 	uint64_t *const numbers[] = {
-		&s->next_job, &s->next_job, &s->next_run, &s->next_change};
+		&s->next_job, &s->next_job, &s->next_job, &s->next_run, &s->next_change};
 	{
 		CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 		int r = store_sql_row(s, SQL_LAST_NUMBERS, &row, NULL, 0);
@@ -196,6 +196,8 @@ static int load(struct store *s, char **ret_error)
 
 	if (!r)
 		r = load_counts(s);
+	if (!r)
+		r = store_ids_load(s);
 	s->counts.seq = s->next_change - 1;
 	if (!r)
 		r = store_load_hooks(s);
@@ -262,6 +264,7 @@ static void store_free(struct store *s)
 		close(s->wake_fd);
 	store_changes_free(s->changes, s->n_changes);
 	store_free_hooks(s);
+	store_ids_free(&s->ids);
 	store_dir_close(s);
 	pthread_cond_destroy(&s->cond);
 	pthread_mutex_destroy(&s->mutex);

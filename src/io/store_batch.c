@@ -308,6 +308,8 @@ bool store_run_batch(struct store *s, struct store_list *batch, bool probe)
 		r = collect_changes(s, &changes, &n_changes);
 	if (!r) /* who watches is told of what goes with this commit, too */
 		r = store_prune_beside(s, n_grow);
+	if (!r && !s->spare_batches)
+		r = store_ids_merge_beside(s, n_grow);
 	if (!r)
 		r = store_commit(s);
 	if (!r)

@@ -94,7 +94,7 @@ static int check_schema(sqlite3 *db, const char *path, int version, char **ret_e
 	sqlite3 *ours = NULL;
 	int r = 0;
 
-	if (sqlite3_open(":memory:", &ours))
+	if (sqlite3_open(":memory:", &ours) || store_ids_function(ours))
 		r = problem(ret_error, -ENOMEM, "out of memory");
 	for (int i = 0; !r && i < version; i++)
 		if (sqlite3_exec(ours, store_schema_steps[i], NULL, NULL, NULL))
@@ -120,7 +120,8 @@ static int check_values(sqlite3 *db, const char *path, const char *name, char **
 		"SELECT count(*) FROM (SELECT max(number) AS n FROM job UNION ALL "
 		"SELECT max(number) FROM run UNION ALL SELECT max(seq) FROM change "
 		"UNION ALL SELECT value FROM meta WHERE key IN ('next_job', 'next_run', "
-		"'next_change')) WHERE n IS NOT NULL AND (typeof(n) <> 'integer' OR "
+		"'next_change', 'merged_to')) WHERE n IS NOT NULL AND (typeof(n) <> "
+		"'integer' OR "
 		"n NOT BETWEEN 0 AND %llu)",
 		NUMBERS_END - NUMBERS_APART);
 	uint64_t wrong = 0;
@@ -135,6 +136,26 @@ static int check_values(sqlite3 *db, const char *path, const char *name, char **
 	if (!r && wrong)
 		r = problem(ret_error, -EBADMSG,
 			"%s is damaged: its numbers are out of range", path);
+	return r;
+}
+
+/* integrity_check knows nothing of it: every job that is to be found in job_hash is there. */
+static int check_ids(sqlite3 *db, const char *path, char **ret_error)
+{
+	static const char text[] =
+		"SELECT (SELECT count(*) FROM meta WHERE key = 'id_key' "
+		"AND typeof(value) = 'blob' AND length(value) = 16) = 1 AND "
+		"NOT EXISTS (SELECT 1 FROM job j WHERE number < "
+		"(SELECT value FROM meta WHERE key = 'merged_to') AND NOT EXISTS "
+		"(SELECT 1 FROM job_hash h WHERE h.number = j.number AND h.hash = "
+		"id_hash("
+		"(SELECT value FROM meta WHERE key = 'id_key'), j.id)))";
+	uint64_t whole = 0;
+	int r = ask_number(db, path, text, &whole, ret_error);
+
+	if (!r && !whole)
+		r = problem(ret_error, -EBADMSG,
+			"%s is damaged: its index of ids is not whole", path);
 	return r;
 }
 
@@ -169,6 +190,8 @@ static int check(
 			ret_error);
 	if (!r)
 		r = check_values(db, path, name, ret_error);
+	if (!r && version >= STORE_SCHEMA_IDS)
+		r = check_ids(db, path, ret_error);
 	if (!r)
 		snprintf(ret->name, sizeof(ret->name), "%s", name);
 	if (!r)
@@ -222,6 +245,8 @@ static int connect_to(const char *path, bool immutable, sqlite3 **ret, char **re
 	if (code)
 		return problem(ret_error, code == SQLITE_NOMEM ? -ENOMEM : -EACCES,
 			"%s: %s", path, sqlite3_errstr(code));
+	if (store_ids_function(*ret))
+		return problem(ret_error, -ENOMEM, "out of memory");
 	sqlite3_db_config(*ret, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(*ret, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	return 0;

@@ -40,6 +40,8 @@ struct store_found { /* a job's row, as far as moves need it */
 	unsigned ask_tries;
 	bool same_word; /* its status equals the one asked about */
 };
+/* The row, and its place in the index of ids; what hangs on it is gone already. */
+int store_drop_job(struct store *s, uint64_t job) MUST_CHECK;
 /* 1 found, 0 not. */
 int store_find_job(struct store *s, const char *source, const char *id, const char *word,
 	struct store_found *ret) MUST_CHECK;

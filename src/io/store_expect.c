@@ -35,6 +35,8 @@ static int expect_new(struct store *s, const struct expectation *e)
 		ARG_INT(s->now_usec), ARG_INT(s->now_usec), ARG_INT(0), ARG_INT(0),
 		ARG_INT(0), ARG_INT(0), ARG_INT(e->ask_at_usec), ARG_TEXT(e->public_url),
 		ARG_INT(e->size_bytes), ARG_INT(e->ask_at_usec ? s->steady_usec : 0));
+	if (!r)
+		r = store_ids_add(s, e->id, job);
 	return r ? r : store_note_change(s, job, 0);
 }
 
@@ -116,7 +118,7 @@ int store_exec_forget(struct store *s, struct store_op *op)
 	if (!r)
 		r = store_drop_callbacks(s, job.number, &budget);
 	if (!r)
-		r = STORE_RUN(s, SQL_JOB_DROP, ARG_INT(job.number));
+		r = store_drop_job(s, job.number);
 	s->ahead.jobs--;
 	if (!r)
 		r = store_keep_numbers(s);

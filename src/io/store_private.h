@@ -10,6 +10,7 @@
 #define IO_STORE_PRIVATE_H
 
 #include "io/store.h"
+#include "io/store_ids.h"
 #include "io/store_sql.h"
 
 #include <pthread.h>
@@ -93,6 +94,7 @@ struct store {
 		sqlite3 *copy;
 		sqlite3_backup *job;
 	} backup;
+	struct store_ids ids;
 	uint64_t next_job, next_callback, next_run, next_change;
 	uint64_t counted_to;   /* jobs below this number are counted in the database */
 	uint64_t counting_to;  /* the same, as of the transaction that is open */
@@ -153,9 +155,14 @@ void store_wake_loop(struct store *s); /* with the mutex held */
  * would wake up to wait for it. */
 void store_ring(struct store *s);
 
-/* ---- store_prune.c: what is done beside the batches ---- */
+/* ---- store_prune.c: what is old is forgotten ---- */
 /* In the transaction of a batch that brings `n_new` rows: what is old goes with it. */
 int store_prune_beside(struct store *s, size_t n_new) MUST_CHECK;
+void store_prune_begin(struct store *s); /* a round */
+/* One step of it, in a transaction of its own that takes about so long. */
+void store_prune_step(struct store *s, uint64_t usec);
+
+/* ---- store_house.c: what is done beside the batches ---- */
 void store_house(struct store *s, bool idle);
 uint64_t store_house_due(const struct store *s); /* monotonic */
 void store_checkpoint(struct store *s, bool truncate);

@@ -1,8 +1,5 @@
 /*
- * What the writer does beside its batches: forgets what is older than the retention, gives
- * free pages back, carries the log over into the database, tries again after the disk was
- * full. All in small steps, one and then a look at the queue, and nothing at all while
- * there is nothing to do: each next time is computed.
+ * What is older than the retention is forgotten, in small steps:
  *
  *	round: jobs upwards until one is too young ─► changes ─► tokens ─► sleep until the
  *	       first thing that was too young is old enough
@@ -10,7 +7,7 @@
  * Under load a batch takes a quarter more old jobs with it than it brings new ones, in its own
  * transaction: so the store stays of a size, at no commit more, and nobody waits for a step
  * that came in between. Steps of their own are for the quiet, and now and then for a store
- * that gets little and has much to forget.
+ * that gets little and has much to forget (store_house.c).
  */
 #include "base/clock.h"
 #include "io/store_exec.h"
@@ -19,20 +16,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define DAY_USEC        (86400 * USEC_PER_SEC)
-#define ROUND_MIN_USEC  (60 * USEC_PER_SEC)
-#define ROUND_SHARE     100 /* rounds may take at most this part of the time */
-#define STEP_USEC       (5 * USEC_PER_MSEC)
-#define BUSY_STEP_USEC  (1 * USEC_PER_MSEC)
-#define BUSY_PAUSE_USEC (50 * USEC_PER_MSEC) /* between steps under load */
-#define BUSY_USEC       (20 * USEC_PER_MSEC) /* after a batch others may come */
-/* The log is carried over when it is worth it and nothing came for a moment, or when
- * nothing came for long. */
-#define BYTES_WORTH      (2u * 1024 * 1024)
-#define QUIET_USEC       (100 * USEC_PER_MSEC)
-#define LONG_QUIET_USEC  (3 * USEC_PER_SEC)
-#define VACUUM_MIN_BYTES (8u * 1024 * 1024)
-#define VACUUM_STEP_SQL  "PRAGMA incremental_vacuum(128)"
+#define DAY_USEC       (86400 * USEC_PER_SEC)
+#define ROUND_MIN_USEC (60 * USEC_PER_SEC)
+#define ROUND_SHARE    100 /* rounds may take at most this part of the time */
+#define STEP_USEC      (5 * USEC_PER_MSEC) /* of a batch that takes old ones along */
 
 int store_keep_numbers(struct store *s)
 {
@@ -115,6 +102,13 @@ int store_drop_callbacks(struct store *s, uint64_t job, size_t *budget)
 	return 0;
 }
 
+int store_drop_job(struct store *s, uint64_t job)
+{
+	int r = store_ids_drop(s, job);
+
+	return r ? r : STORE_RUN(s, SQL_JOB_DROP, ARG_INT(job));
+}
+
 /* One job with all that hangs on it, as far as the budget goes: a large one goes in
  * several transactions, its row last. 1 gone, 0 not yet. */
 static int drop_job(struct store *s, uint64_t job, size_t *budget)
@@ -127,7 +121,7 @@ static int drop_job(struct store *s, uint64_t job, size_t *budget)
 		return r;
 	--*budget;
 	s->ahead.jobs--;
-	r = STORE_RUN(s, SQL_JOB_DROP, ARG_INT(job));
+	r = store_drop_job(s, job);
 	return r ? r : 1;
 }
 
@@ -296,7 +290,7 @@ static int prune_tokens(struct store *s, struct step step)
 	return r ? r : n_rows == step.rows;
 }
 
-static void begin_round(struct store *s)
+void store_prune_begin(struct store *s)
 {
 	s->prune = (struct store_prune){
 		.active = true,
@@ -357,7 +351,7 @@ int store_prune_beside(struct store *s, size_t n_new)
 				    .usec = STEP_USEC});
 }
 
-static void prune_step(struct store *s, uint64_t usec)
+void store_prune_step(struct store *s, uint64_t usec)
 {
 	int r = store_begin(s, true);
 
@@ -367,117 +361,4 @@ static void prune_step(struct store *s, uint64_t usec)
 		r = store_commit(s);
 	if (r)
 		store_trouble(s, r);
-}
-
-static int read_pragma(struct store *s, const char *text, uint64_t *ret)
-{
-	sqlite3_stmt *statement;
-
-	*ret = 0;
-	int code = sqlite3_prepare_v2(s->db, text, -1, &statement, NULL);
-	if (!code) {
-		while (sqlite3_step(statement) == SQLITE_ROW)
-			*ret = store_sql_number(statement, 0);
-		code = sqlite3_finalize(statement);
-	}
-	return code ? store_sql_error(s, code) : 0;
-}
-
-/* Gives free pages back where there are many: a tenth of the file stays, for new rows.
- * True when there is more to give. */
-static bool vacuum_step(struct store *s)
-{
-	uint64_t free_pages, pages, none;
-
-	int r = read_pragma(s, "PRAGMA freelist_count", &free_pages);
-	if (!r)
-		r = read_pragma(s, "PRAGMA page_count", &pages);
-	if (!r && (free_pages * s->page_bytes < VACUUM_MIN_BYTES ||
-			  free_pages < pages / 10))
-		return false;
-	if (!r)
-		r = store_begin(s, true);
-	if (!r)
-		r = read_pragma(s, VACUUM_STEP_SQL, &none);
-	if (!r)
-		r = store_commit(s);
-	if (r)
-		store_trouble(s, r);
-	return !r;
-}
-
-void store_checkpoint(struct store *s, bool truncate)
-{
-	int left = 0, done = 0;
-	int code = sqlite3_wal_checkpoint_v2(s->db, NULL,
-		truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &left,
-		&done);
-
-	if (!code && left == done) {
-		/* The next commit begins the log anew: there is no other reader. */
-		s->log_bytes = 0;
-		s->log_high = truncate ? 0 : s->log_high;
-		return;
-	}
-	s->checkpoint_at = clock_mono_usec() + USEC_PER_SEC;
-	if (!code || (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
-		return;
-	int r = store_sql_error(s, code);
-	if (r == -EIO) /* a full disk leaves the log as it is, and it goes on growing */
-		store_trouble(s, r);
-}
-
-/* Soon when it is worth it, else after a long quiet; then a large log is cut, too. */
-static uint64_t checkpoint_due(const struct store *s)
-{
-	if (!s->log_bytes && s->log_high < BYTES_WORTH)
-		return STORE_FOREVER;
-	uint64_t at = s->busy_at +
-		      (s->log_bytes >= BYTES_WORTH ? QUIET_USEC : LONG_QUIET_USEC);
-	return at > s->checkpoint_at ? at : s->checkpoint_at;
-}
-
-/* The next step of its own: at once while it is quiet. */
-static uint64_t step_due(const struct store *s)
-{
-	uint64_t quiet_at = s->busy_at + BUSY_USEC,
-		 paced_at = s->house_at + BUSY_PAUSE_USEC;
-
-	return quiet_at < paced_at ? quiet_at : paced_at;
-}
-
-uint64_t store_house_due(const struct store *s)
-{
-	uint64_t at = s->prune.active || s->vacuuming ? step_due(s) : s->prune.at;
-	uint64_t checkpoint = checkpoint_due(s);
-
-	if (s->stalled)
-		return s->retry_at; /* nothing else would work */
-	if (s->low && s->retry_at < at)
-		at = s->retry_at;
-	return checkpoint < at ? checkpoint : at;
-}
-
-void store_house(struct store *s, bool idle)
-{
-	uint64_t now = clock_mono_usec();
-
-	if (s->stalled)
-		return;
-	if (!s->prune.active && now >= s->prune.at)
-		begin_round(s);
-	if (s->prune.active || (idle && s->vacuuming)) {
-		if (now < step_due(s))
-			return;
-		if (s->prune.active)
-			prune_step(s, now < s->busy_at + BUSY_USEC ? BUSY_STEP_USEC
-								   : STEP_USEC);
-		else
-			s->vacuuming = vacuum_step(s);
-		s->house_at = clock_mono_usec();
-		return;
-	}
-	if (idle && now >= checkpoint_due(s))
-		store_checkpoint(s, s->log_high >= BYTES_WORTH &&
-					    now - s->busy_at >= LONG_QUIET_USEC);
 }

@@ -12,13 +12,14 @@
 #include <errno.h>
 #include <stdio.h>
 
-int store_find_job(struct store *s, const char *source, const char *id, const char *word,
-	struct store_found *ret)
+/* Is the job `number` that one? 1 and what is known of it, or 0. */
+static int read_found(struct store *s, uint64_t number, const char *source,
+	const char *id, const char *word, struct store_found *ret)
 {
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 
-	*ret = (struct store_found){.outcome = OUTCOME_NONE};
-	int r = STORE_ROW(s, SQL_JOB_FIND, &row, ARG_TEXT(id), ARG_TEXT(source));
+	int r = STORE_ROW(
+		s, SQL_JOB_FIND, &row, ARG_INT(number), ARG_TEXT(id), ARG_TEXT(source));
 	if (r <= 0)
 		return r;
 	struct bytes have = store_sql_peek(row, 2);
@@ -37,6 +38,22 @@ int store_find_job(struct store *s, const char *source, const char *id, const ch
 		.ask_tries = (unsigned)sqlite3_column_int64(row, 10),
 	};
 	return 1;
+}
+
+int store_find_job(struct store *s, const char *source, const char *id, const char *word,
+	struct store_found *ret)
+{
+	CLEANUP(store_ids_endp) struct store_ids_walk walk = store_ids_find(s, id);
+	uint64_t number;
+	int r;
+
+	*ret = (struct store_found){.outcome = OUTCOME_NONE};
+	while ((r = store_ids_next(s, &walk, &number)) == 1) {
+		r = read_found(s, number, source, id, word, ret);
+		if (r)
+			return r;
+	}
+	return r;
 }
 
 int store_note_change(struct store *s, uint64_t job, uint64_t run)
@@ -187,13 +204,14 @@ static int add_job(
 	if (outcome == OUTCOME_PENDING)
 		s->ahead.pending++;
 	store_count_asking(s, 0, ask_at);
-	return STORE_RUN(s, SQL_JOB_ADD, ARG_INT(number), ARG_TEXT(p->source),
+	int r = STORE_RUN(s, SQL_JOB_ADD, ARG_INT(number), ARG_TEXT(p->source),
 		ARG_TEXT(p->id), ARG_TEXT(hold ? NULL : p->status), ARG_INT(outcome),
 		ARG_INT(delivered ? p->received_usec : 0), ARG_INT(s->now_usec),
 		ARG_INT(0), ARG_INT(p->confirmed ? s->now_usec : 0),
 		ARG_INT(p->deliveries), ARG_INT(hold ? 0 : callback), ARG_INT(callback),
 		ARG_INT(ask_at), ARG_TEXT(NULL), ARG_INT(-1),
 		ARG_INT(ask_at ? s->steady_usec : 0));
+	return r ? r : store_ids_add(s, p->id, number);
 }
 
 static int move_job(struct store *s, const struct store_put *p, struct store_found *job,

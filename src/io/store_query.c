@@ -82,18 +82,33 @@ static int read_runs_of(struct store *s, struct store_job *job)
 	return r;
 }
 
-static int get_jobs(struct store *s, struct store_get_job *o)
+/* Has the job `number` that id, and that source if one is given? 1 or 0. */
+static int is_asked_for(struct store *s, const struct store_get_job *o, uint64_t number)
 {
 	CLEANUP(store_sql_resetp) sqlite3_stmt *row = NULL;
 
-	int r = STORE_ROW(s, SQL_JOBS_BY_ID, &row, ARG_TEXT(o->id), ARG_TEXT(o->source));
-	for (; r == 1; r = store_sql_next(s, row)) {
+	return STORE_ROW(s, SQL_JOB_IS, &row, ARG_INT(number), ARG_TEXT(o->id),
+		ARG_TEXT(o->source));
+}
+
+static int get_jobs(struct store *s, struct store_get_job *o)
+{
+	CLEANUP(store_ids_endp) struct store_ids_walk walk = store_ids_find(s, o->id);
+	uint64_t number;
+	int r;
+
+	while ((r = store_ids_next(s, &walk, &number)) == 1) {
+		r = is_asked_for(s, o, number);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			continue;
 		void *more = reallocarray(o->jobs, o->n_jobs + 1, sizeof(*o->jobs));
 		if (!more)
 			return -ENOMEM;
 		o->jobs = more;
 		struct store_job *job = &o->jobs[o->n_jobs];
-		r = store_read_job(s, store_sql_number(row, 0), STORE_WITH_PAYLOAD, job);
+		r = store_read_job(s, number, STORE_WITH_PAYLOAD, job);
 		if (r != 1)
 			return r ? r : store_broken(s, "an index without its job");
 		o->n_jobs++;

@@ -14,6 +14,8 @@
 	"CASE WHEN expected > 0 OR confirmed > 0 THEN 0 " \
 	"WHEN asked = 0 THEN 1 ELSE 2 END"
 
+#define STORE_SCHEMA_IDS 6 /* the version from which on there is job_hash */
+
 extern const char *const store_schema_steps[];
 extern const int store_schema_newest; /* how many steps there are */
 

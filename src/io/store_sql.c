@@ -51,8 +51,14 @@ static const char *const texts[STORE_SQL_MAX] = {
 
 	[SQL_JOB_FIND] = "SELECT number, outcome, status, callback, latest, deliveries, "
 			 "expected, confirmed, ask_at, ask_from, ask_tries "
-			 "FROM job INDEXED BY job_key "
-			 "WHERE id = ?1 AND source = ?2",
+			 "FROM job WHERE number = ?1 AND id = ?2 AND source = ?3",
+	[SQL_IDS_OF] = "SELECT number FROM job_hash WHERE hash = ?1 AND number < ?2",
+	[SQL_IDS_FROM] = "SELECT number, id FROM job WHERE number >= ?1 ORDER BY number",
+	[SQL_ID_MERGE] = "INSERT OR IGNORE INTO job_hash SELECT ?1, ?2 "
+			 "WHERE EXISTS (SELECT 1 FROM job WHERE number = ?2)",
+	[SQL_ID_DROP] = "DELETE FROM job_hash WHERE number = ?1 AND hash = id_hash("
+			"(SELECT value FROM meta WHERE key = 'id_key'), "
+			"(SELECT id FROM job WHERE number = ?1))",
 	[SQL_JOB_ADD] =
 		"INSERT INTO job (number, source, id, status, outcome, received, "
 		"updated, expected, confirmed, deliveries, callback, latest, "
@@ -82,8 +88,8 @@ static const char *const texts[STORE_SQL_MAX] = {
 			"WHERE j.number = ?1",
 	[SQL_JOB_SOURCE] = "SELECT source FROM job WHERE number = ?1",
 	[SQL_JOB_DROP] = "DELETE FROM job WHERE number = ?1",
-	[SQL_JOBS_BY_ID] = "SELECT number FROM job INDEXED BY job_key WHERE id = ?1 "
-			   "AND (?2 IS NULL OR source = ?2)",
+	[SQL_JOB_IS] = "SELECT 1 FROM job WHERE number = ?1 AND id = ?2 "
+		       "AND (?3 IS NULL OR source = ?3)",
 	[SQL_JOBS_DOWN] = "SELECT number, source, outcome, updated FROM job "
 			  "WHERE number < ?1 ORDER BY number DESC",
 	[SQL_JOBS_UP] = "SELECT number, outcome, updated, received, expected, ask_at "

@@ -141,6 +141,7 @@ int store_commit(struct store *s)
 		return r;
 	s->counted_to = s->counting_to;
 	s->prune_before = s->prune;
+	store_ids_committed(&s->ids);
 	bool wrote = s->ahead.commits != s->counts.commits;
 	if (wrote)
 		s->ahead.bytes = store_dir_bytes(s);
@@ -158,6 +159,7 @@ int store_commit(struct store *s)
 void store_rollback(struct store *s)
 {
 	s->prune = s->prune_before;
+	store_ids_rolled_back(&s->ids);
 	/* Some errors have ended the transaction already; and one that cannot be ended is
 	 * ended by closing. */
 	if (!sqlite3_get_autocommit(s->db) && store_sql_do(s, SQL_ROLLBACK))

@@ -336,6 +336,8 @@ def test_a_journal_beside_the_store_goes_aside_with_it(d, tmp_path):
 @pytest.mark.parametrize("what, words", [
     ("fifo", "no store of callbackd"), ("trigger", "no store of callbackd"), ("view", "no store of callbackd"),
     ("table", "no store of callbackd"), ("name", "no store of callbackd"), ("numbers", "damaged"),
+    ("ids", "damaged: its index of ids is not whole"), ("key", "damaged: its index of ids is not whole"),
+    ("mark", "damaged"),
 ])
 def test_a_crafted_file_is_refused(d, tmp_path, what, words):
     fill(d, 5)
@@ -355,6 +357,9 @@ def test_a_crafted_file_is_refused(d, tmp_path, what, words):
                 "table": "ALTER TABLE run DROP COLUMN reason",
                 "name": "UPDATE meta SET value = char(27) || '[2Jabcd' WHERE key = 'name'",
                 "numbers": "INSERT OR REPLACE INTO meta VALUES ('next_run', 9223372036854775807)",
+                "ids": "UPDATE meta SET value = 1000 WHERE key = 'merged_to'",
+                "key": "UPDATE meta SET value = 'abcdefghijklmnop' WHERE key = 'id_key'",
+                "mark": "UPDATE meta SET value = 9223372036854775807 WHERE key = 'merged_to'",
             }[what])
     done = restore(d, copy)
     assert done.returncode == 1 and words in done.stderr, done

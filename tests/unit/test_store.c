@@ -583,6 +583,9 @@ static void execute_sql(const char *sql)
 	"ALTER TABLE run DROP COLUMN source; ALTER TABLE run DROP COLUMN behind;" \
 	"CREATE INDEX run_waiting ON run (hook, due) WHERE state = 1;"
 #define UNDO_STEP_4 "DROP INDEX run_replay;"
+#define UNDO_STEP_6                                                             \
+	"CREATE UNIQUE INDEX job_key ON job (id, source); DROP TABLE job_hash;" \
+	"DELETE FROM meta WHERE key IN ('id_key', 'merged_to');"
 #define UNDO_STEP_5 "DELETE FROM meta WHERE key IN ('jobs', 'jobs_to');"
 
 /* What a store that knew nothing of asking has, is asked for. */
@@ -655,7 +658,8 @@ static void test_from_version_2(void **state)
 	assert_int_equal(run(&settle.op, STORE_SETTLE), 0);
 	assert_int_equal(run(&replay.op, STORE_REPLAY), 0);
 	close_store();
-	execute_sql(UNDO_STEP_5 UNDO_STEP_4 UNDO_STEP_3 "PRAGMA user_version=2");
+	execute_sql(
+		UNDO_STEP_6 UNDO_STEP_5 UNDO_STEP_4 UNDO_STEP_3 "PRAGMA user_version=2");
 	reopen();
 	/* What waits is in the queue of its source. */
 	assert_int_equal(run(&claim.op, STORE_CLAIM), 0);
