@@ -9,7 +9,7 @@
 
 #define HASH_BITS 48 /* SQLite stores them in six bytes, and not in nine */
 /* So many are worth being merged: in a store of ten million jobs there are then as many for
- * each page of the index. They take 4 MB, and a start reads as many rows. */
+ * each page of the index. They take 7 MB at most about, and a start reads as many rows. */
 #define MERGE_FROM (128u * 1024)
 #define QUIET_FROM 4096u /* while nothing else is to be done */
 #define STEP_IDS   500u
@@ -293,6 +293,8 @@ int store_ids_merge_beside(struct store *s, size_t n_new)
 {
 	struct store_ids *ids = &s->ids;
 
+	if (!n_new) /* of questions alone: they need no commit */
+		return 0;
 	if (!ids->merge.n && ids->n >= MERGE_FROM && begin_merge(ids))
 		return 0; /* what comes in does not depend on it */
 	if (!ids->merge.n)
